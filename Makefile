@@ -1,0 +1,119 @@
+# Permit, on this machine. `make help` lists what there is.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+# Any CPython from 3.11 on runs everything here; 3.13, the Lambda's, builds and runs the artifacts.
+PYTHON ?= python3
+ARCH ?= arm64
+
+BIN := .venv/bin
+SAM := .venv-sam/bin/sam
+PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+export PYTHONPATH := $(CURDIR)/shared:$(CURDIR)
+# What runs here is never AWS: no account is looked for, nothing is reported.
+export AWS_DEFAULT_REGION ?= eu-west-1
+export AWS_EC2_METADATA_DISABLED := true
+export SAM_CLI_TELEMETRY := 0
+
+.PHONY: help
+help: ## What can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
+
+# ------------------------------------------------------------------------------- environments
+
+# $(call environment,<folder>,<requirements>,<stamp>)
+define environment
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	    echo 'Permit needs Python 3.11 or newer: PYTHON=/path/to/python3 make ...' >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo 'Python lacks venv: install it (Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
+	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	@echo 'Installing $(2) into $(1) ...'
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(2)
+	@touch $(3)
+endef
+
+.venv/.installed-run: requirements.txt
+	$(call environment,.venv,$<,$@)
+
+.venv/.installed: requirements-dev.txt
+	$(call environment,.venv,$<,$@)
+	@touch .venv/.installed-run
+
+.venv-sam/.installed: requirements-sam.txt
+	$(call environment,.venv-sam,$<,$@)
+
+.PHONY: setup
+setup: .venv/.installed .venv-sam/.installed ## Install what the other targets need
+
+# ------------------------------------------------------------------------------- this machine
+
+.PHONY: run
+run: .venv/.installed-run ## The whole service on 127.0.0.1:8000; PORT and DATABASE_URL change where
+	@exec $(BIN)/python -m local.run
+
+.PHONY: operator
+operator: .venv/.installed-run ## An operator command: ARGS='create-user tenant_id=... email=...'
+	@$(BIN)/python -m local.operator $(ARGS)
+
+.PHONY: reset
+reset: .venv/.installed-run ## Drop the data of `make run`
+	@$(BIN)/python -m local.reset
+
+# -------------------------------------------------------------------------------------- tests
+
+.PHONY: test
+test: lint types template test-unit test-integration test-pgbouncer test-artifact ## All of the checks
+	@echo 'make test: everything passed; what was skipped is named above.'
+
+.PHONY: lint
+lint: .venv/.installed ## Style, by ruff
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+.PHONY: types
+types: .venv/.installed ## Types, by pyright, which rejects SQL that is put together as well
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+
+.PHONY: template
+template: .venv-sam/.installed ## The SAM template, by cfn-lint
+	$(SAM) validate --lint
+
+.PHONY: test-unit
+test-unit: setup ## Tests without a database
+	$(PYTEST) tests/unit
+
+.PHONY: test-integration
+test-integration: .venv/.installed ## Tests against a real Postgres
+	$(PYTEST) tests/integration
+
+.PHONY: test-pgbouncer
+test-pgbouncer: .venv/.installed ## The same through PgBouncer on Postgres 15
+	PERMIT_TEST_DATABASE=pgbouncer $(PYTEST) tests/integration \
+	    --ignore=tests/integration/test_gateway.py --ignore=tests/integration/test_run.py
+
+.PHONY: test-artifact
+test-artifact: setup ## What `sam build` made, in the Lambda's own runtime
+	$(PYTEST) tests/artifact
+
+# -------------------------------------------------------------------------------------- build
+
+.PHONY: build
+build: setup ## What is deployed; ARCH is arm64 or x86_64
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(SAM) build --parallel --parameter-overrides Architecture=$(ARCH)
+
+.PHONY: sam
+sam: setup ## Every event by `sam local invoke`, where Docker is
+	@docker info >/dev/null 2>&1 || { echo 'sam local runs functions in Docker, which does not answer' >&2; exit 1; }
+	$(PYTEST) tests/sam
+
+.PHONY: bench
+bench: setup ## The figures of docs/performance.md
+	$(BIN)/python -m tests.bench
+
+.PHONY: clean
+clean: ## Remove what was built and installed; `make reset` drops the data
+	rm -rf .venv .venv-sam .aws-sam .pytest_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

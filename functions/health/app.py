@@ -1,0 +1,85 @@
+"""GET /v1/health: can the service serve? Asked by the probe, by monitors, by people."""
+
+import time
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import Field
+
+from permit import VERSION
+from permit.api import Api, answer
+from permit.contracts import Answer
+from permit.db import Database
+from permit.errors import DatabaseUnavailable
+from permit.migrate import required_version
+from permit.queries.operations import get_schema_version
+from permit.settings import DatabaseSettings
+
+Status = Literal["ok", "fail"]
+
+
+class DatabaseCheck(Answer):
+    status: Status
+    latency_ms: float | None = None
+
+
+class SchemaCheck(Answer):
+    status: Status
+    version: int | None = None
+
+
+class Checks(Answer):
+    database: DatabaseCheck
+    # `schema` is taken by pydantic itself.
+    schema_: SchemaCheck = Field(serialization_alias="schema")
+
+
+class HealthAnswer(Answer):
+    status: Status
+    timestamp: datetime
+    version: str
+    checks: Checks
+
+
+database = Database(DatabaseSettings.from_environment())
+# Three seconds are the promise: whoever asks must learn that the database is stuck.
+api = Api(database, database_seconds=2.5)
+REQUIRED_SCHEMA = required_version()
+
+
+@api.get("/v1/health")
+def health() -> Response[str]:
+    checks = run_checks()
+    is_healthy = checks.database.status == checks.schema_.status == "ok"
+    return answer(
+        HealthAnswer(
+            status="ok" if is_healthy else "fail",
+            timestamp=datetime.now(UTC),
+            version=VERSION,
+            checks=checks,
+        ),
+        status=200 if is_healthy else 503,
+        headers={} if is_healthy else {"Retry-After": "5"},
+    )
+
+
+def run_checks() -> Checks:
+    started = time.perf_counter()
+    try:
+        schema_version = get_schema_version(database)
+    except DatabaseUnavailable as refusal:
+        api.note(reason=refusal.reason)
+        return Checks(database=DatabaseCheck(status="fail"), schema_=SchemaCheck(status="fail"))
+    latency = round((time.perf_counter() - started) * 1000, 1)
+    # At or past: during a deployment the schema is a version ahead of the code.
+    is_new_enough = schema_version >= REQUIRED_SCHEMA
+    return Checks(
+        database=DatabaseCheck(status="ok", latency_ms=latency),
+        schema_=SchemaCheck(status="ok" if is_new_enough else "fail", version=schema_version),
+    )
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return api.resolve(event, context)

@@ -1,0 +1,53 @@
+"""GET /.well-known/jwks.json, /v1/tenants/{id}/jwks.json: public keys (RFC 7517, RFC 8037)."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from permit.api import Api
+from permit.db import Database
+from permit.errors import NotFound
+from permit.queries.proof_keys import list_published
+from permit.security.jwk import JwkSet, parse_jwk_set, public_jwk
+from permit.settings import JwksSettings
+
+settings = JwksSettings.from_environment()
+database = Database(settings)
+api = Api(database)
+
+
+@api.get("/.well-known/jwks.json")
+def access_token_keys() -> Response[str]:
+    """What access tokens verify with."""
+    return _key_set(settings.token_jwks.parsed(parse_jwk_set))
+
+
+@api.get("/v1/tenants/<tenant_id>/jwks.json")
+def tenant_keys(tenant_id: str) -> Response[str]:
+    """What a tenant's proofs verify with. Vendors embed the first two, current and next."""
+    try:
+        published = list_published(database, UUID(tenant_id))
+    except ValueError:
+        raise NotFound from None
+    if not published:
+        raise NotFound
+    keys = [public_jwk(Ed25519PublicKey.from_public_bytes(key.public_key)) for key in published]
+    return _key_set({"keys": keys})
+
+
+def _key_set(keys: JwkSet) -> Response[str]:
+    # Five minutes: short beside the hour for which a new key is published before it signs.
+    return Response(
+        status_code=200,
+        content_type="application/jwk-set+json",
+        headers={"Cache-Control": "public, max-age=300"},
+        body=json.dumps(keys),
+    )
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return api.resolve(event, context)

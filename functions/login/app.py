@@ -1,0 +1,92 @@
+"""POST /v1/login, /refresh, /logout: a password for tokens, a token for the next, and the end."""
+
+from typing import Annotated, Any, Literal
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from permit import accounts
+from permit.accounts import LoginSecrets, Tokens
+from permit.api import Api, answer
+from permit.contracts import Answer, Contract, bounded
+from permit.db import Database
+from permit.security.throttling import client_address
+from permit.settings import LoginSettings
+
+
+class LoginRequest(Contract):
+    email: Annotated[str, bounded(3, 254)]
+    password: Annotated[str, bounded(1, 256)]
+
+
+class RefreshRequest(Contract):
+    refresh_token: Annotated[str, bounded(1, 256)]
+
+
+class TokenAnswer(Answer):
+    access_token: str
+    token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 (the type's name, RFC 6750)
+    expires_in: int
+    refresh_token: str
+
+
+settings = LoginSettings.from_environment()
+database = Database(settings)
+api = Api(database)
+secrets = LoginSecrets(token_keys=settings.token_keys, throttle_key=settings.throttle_key)
+
+
+@api.post("/v1/login")
+def log_in() -> Response[str]:
+    request = api.read_body(LoginRequest)
+    tokens = accounts.log_in(
+        database,
+        secrets,
+        email=request.email,
+        password=request.password,
+        address=caller_address(),
+        issuer=api.base_url(settings.public_url),
+    )
+    return answer(_token_answer(tokens))
+
+
+@api.post("/v1/login/refresh")
+def refresh() -> Response[str]:
+    request = api.read_body(RefreshRequest)
+    tokens = accounts.renew(
+        database,
+        settings.token_keys,
+        refresh_token=request.refresh_token,
+        issuer=api.base_url(settings.public_url),
+    )
+    return answer(_token_answer(tokens))
+
+
+@api.post("/v1/login/logout")
+def log_out() -> Response[str]:
+    """204 whether or not there was such a session: nothing is told."""
+    accounts.log_out(database, api.read_body(RefreshRequest).refresh_token)
+    return Response(status_code=204)
+
+
+def caller_address() -> str:
+    """The address that attempts are counted by: CloudFront's word only where it proves itself."""
+    event = api.current_event
+    origin_secret = settings.origin_secret
+    return client_address(
+        event.headers,
+        event.request_context.http.source_ip,
+        None if origin_secret is None else origin_secret.read(),
+    )
+
+
+def _token_answer(tokens: Tokens) -> TokenAnswer:
+    return TokenAnswer(
+        access_token=tokens.access_token,
+        expires_in=tokens.expires_in,
+        refresh_token=tokens.refresh_token,
+    )
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return api.resolve(event, context)

@@ -1,0 +1,323 @@
+"""Operator commands, invoked without a route: whoever IAM lets in runs the service by these.
+
+Event: {"command": "create-tenant", "arguments": {...}}. Answer: {"ok": true, "result": {...}} or
+{"ok": false, "problem": {...}} in the shape of the API's problems.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, NamedTuple
+
+import psycopg
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import Field
+from pydantic_core import to_jsonable_python
+
+from permit import catalogue, key_rotation, proof_keys, tenancy
+from permit.api import problem, validate
+from permit.contracts import Contract, Instant, Name, Overlap, bounded
+from permit.db import Database
+from permit.errors import InvalidRequest, Refusal, StatementFailed
+from permit.settings import OperatorSettings
+from permit.tenancy import NewUser
+from permit.terms import Devices, Id, LicenceTerms, PolicyTerms
+
+Email = Annotated[str, bounded(3, 254), Field(pattern=r"^[^@\s]+@[^@\s]+$")]
+Password = Annotated[str, bounded(1, 256)]
+Role = Literal["owner", "admin", "support"]
+Result = dict[str, Any]
+
+
+class OperatorRequest(Contract):
+    command: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class NewTenant(Contract):
+    name: Name
+    email: Email
+    password: Password | None = None
+    """None: one is generated, and returned this once."""
+
+
+class NewUserArguments(Contract):
+    tenant_id: Id
+    email: Email
+    role: Role = "owner"
+    password: Password | None = None
+
+
+class ImportedUser(Contract):
+    tenant_id: Id
+    email: Email
+    role: Role = "owner"
+    bcrypt_hash: Annotated[str, bounded(1, 100)]
+
+
+class NewPassword(Contract):
+    email: Email
+    password: Password | None = None
+
+
+class NewProduct(Contract):
+    tenant_id: Id
+    code: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
+    name: Name
+
+
+class NewPolicy(PolicyTerms):
+    tenant_id: Id
+    product_id: Id
+
+
+class NewLicence(LicenceTerms):
+    tenant_id: Id
+    policy_id: Id
+
+
+class LicenceArguments(Contract):
+    tenant_id: Id
+    licence_id: Id
+
+
+class ChangedLicence(LicenceArguments):
+    max_devices: Devices | Literal["unlimited"] | None = None
+    expires_at: Instant | None = None
+
+
+class RotatedLicenceKey(LicenceArguments):
+    overlap: Overlap = "PT0S"
+    """For how long the old key still works."""
+
+
+class ActivatedDevice(LicenceArguments):
+    fingerprint: Annotated[str, bounded(16, 256)]
+    name: Name | None = None
+
+
+class DeviceArguments(LicenceArguments):
+    device_id: Id
+
+
+class TenantArguments(Contract):
+    tenant_id: Id
+
+
+class WithdrawnKey(TenantArguments):
+    kid: Annotated[str, bounded(1, 100)]
+
+
+class NoArguments(Contract):
+    pass
+
+
+class MasterKeyRotation(Contract):
+    stage: Literal["add", "reseal", "drop"]
+    version: Annotated[str, bounded(1, 9)] | None = None
+    """Which to drop."""
+
+
+class _Command(NamedTuple):
+    contract: type[Contract]
+    run: Callable[[Any], Result]
+
+
+settings = OperatorSettings.from_environment()
+database = Database(settings)
+commands: dict[str, _Command] = {}
+logger = Logger()
+
+
+def command(name: str, contract: type[Contract]) -> Callable[[Callable[[Any], Result]], None]:
+    def register(run: Callable[[Any], Result]) -> None:
+        commands[name] = _Command(contract, run)
+
+    return register
+
+
+@command("create-tenant", NewTenant)
+def create_tenant(arguments: NewTenant) -> Result:
+    return _user(tenancy.create_tenant(database, settings.master_keys, **arguments.model_dump()))
+
+
+@command("create-user", NewUserArguments)
+def create_user(arguments: NewUserArguments) -> Result:
+    return _user(tenancy.create_user(database, **arguments.model_dump()))
+
+
+@command("import-user", ImportedUser)
+def import_user(arguments: ImportedUser) -> Result:
+    return _user(tenancy.import_user(database, **arguments.model_dump()))
+
+
+@command("set-password", NewPassword)
+def set_password(arguments: NewPassword) -> Result:
+    return _user(tenancy.set_password(database, **arguments.model_dump()))
+
+
+@command("create-product", NewProduct)
+def create_product(arguments: NewProduct) -> Result:
+    with database.tenant_as_operator(arguments.tenant_id):
+        product_id = catalogue.create_product(database, **arguments.model_dump())
+    return {"id": product_id, "code": arguments.code, "name": arguments.name}
+
+
+@command("create-policy", NewPolicy)
+def create_policy(arguments: NewPolicy) -> Result:
+    terms = PolicyTerms(**arguments.model_dump(exclude={"tenant_id", "product_id"}))
+    with database.tenant_as_operator(arguments.tenant_id):
+        policy_id = catalogue.create_policy(
+            database, arguments.tenant_id, arguments.product_id, terms
+        )
+    return {"id": policy_id, "product_id": arguments.product_id, **terms.model_dump()}
+
+
+@command("create-licence", NewLicence)
+def create_licence(arguments: NewLicence) -> Result:
+    terms = LicenceTerms(**arguments.model_dump(exclude={"tenant_id", "policy_id"}))
+    with database.tenant_as_operator(arguments.tenant_id):
+        new = catalogue.issue_licence(database, arguments.tenant_id, arguments.policy_id, terms)
+    return {**asdict(new.licence), "key": new.key}
+
+
+@command("change-licence", ChangedLicence)
+def change_licence(arguments: ChangedLicence) -> Result:
+    with database.tenant_as_operator(arguments.tenant_id):
+        catalogue.change_licence(database, **arguments.model_dump())
+    return {"id": arguments.licence_id}
+
+
+@command("suspend-licence", LicenceArguments)
+def suspend_licence(arguments: LicenceArguments) -> Result:
+    with database.tenant_as_operator(arguments.tenant_id):
+        catalogue.suspend(database, **arguments.model_dump())
+    return {"id": arguments.licence_id}
+
+
+@command("reinstate-licence", LicenceArguments)
+def reinstate_licence(arguments: LicenceArguments) -> Result:
+    with database.tenant_as_operator(arguments.tenant_id):
+        catalogue.reinstate(database, **arguments.model_dump())
+    return {"id": arguments.licence_id}
+
+
+@command("revoke-licence", LicenceArguments)
+def revoke_licence(arguments: LicenceArguments) -> Result:
+    with database.tenant_as_operator(arguments.tenant_id):
+        catalogue.revoke(database, **arguments.model_dump())
+    return {"id": arguments.licence_id}
+
+
+@command("rotate-licence-key", RotatedLicenceKey)
+def rotate_licence_key(arguments: RotatedLicenceKey) -> Result:
+    with database.tenant_as_operator(arguments.tenant_id):
+        key = catalogue.rotate_key(database, **arguments.model_dump())
+    return {"id": arguments.licence_id, "key": key}
+
+
+@command("activate-device", ActivatedDevice)
+def activate_device(arguments: ActivatedDevice) -> Result:
+    with database.tenant_as_operator(arguments.tenant_id):
+        device_id = catalogue.activate_device(
+            database,
+            arguments.tenant_id,
+            arguments.licence_id,
+            fingerprint_hash=hashlib.sha256(arguments.fingerprint.encode()).digest(),
+            name=arguments.name,
+        )
+    return {"id": device_id}
+
+
+@command("block-device", DeviceArguments)
+def block_device(arguments: DeviceArguments) -> Result:
+    with database.tenant_as_operator(arguments.tenant_id):
+        catalogue.block_device(database, **arguments.model_dump())
+    return {"id": arguments.device_id}
+
+
+@command("unblock-device", DeviceArguments)
+def unblock_device(arguments: DeviceArguments) -> Result:
+    with database.tenant_as_operator(arguments.tenant_id):
+        catalogue.unblock_device(database, **arguments.model_dump())
+    return {"id": arguments.device_id}
+
+
+@command("release-device", DeviceArguments)
+def release_device(arguments: DeviceArguments) -> Result:
+    with database.tenant_as_operator(arguments.tenant_id):
+        catalogue.release_device(database, **arguments.model_dump())
+    return {"id": arguments.device_id}
+
+
+@command("rotate-proof-key", TenantArguments)
+def rotate_proof_key(arguments: TenantArguments) -> Result:
+    proof_keys.rotate(database, settings.master_keys, arguments.tenant_id)
+    return {"tenant_id": arguments.tenant_id}
+
+
+@command("withdraw-proof-key", WithdrawnKey)
+def withdraw_proof_key(arguments: WithdrawnKey) -> Result:
+    proof_keys.withdraw(database, settings.master_keys, arguments.tenant_id, arguments.kid)
+    return {"tenant_id": arguments.tenant_id, "kid": arguments.kid}
+
+
+@command("rotate-token-key", NoArguments)
+def rotate_token_key(arguments: NoArguments) -> Result:
+    keys = key_rotation.rotate_token_keys(
+        settings.token_keys, settings.token_jwks, datetime.now(UTC)
+    )
+    return {"keys": [{"kid": key.kid, "signs_from": key.signs_from} for key in keys.keys]}
+
+
+@command("rotate-master-key", MasterKeyRotation)
+def rotate_master_key(arguments: MasterKeyRotation) -> Result:
+    resealed = 0
+    if arguments.stage == "add":
+        keys = key_rotation.add_master_key(settings.master_keys)
+    elif arguments.stage == "reseal":
+        keys, resealed = key_rotation.reseal_under_newest(database, settings.master_keys)
+    elif arguments.version is None:
+        raise InvalidRequest(("version", "say which version to drop"))
+    else:
+        keys = key_rotation.drop_master_key(database, settings.master_keys, arguments.version)
+    return {"current": keys.current_version, "versions": sorted(keys.keys), "resealed": resealed}
+
+
+@command("help", NoArguments)
+def list_commands(arguments: NoArguments) -> Result:
+    """Every command, with its arguments."""
+    return {
+        name: {
+            field: "required" if described.is_required() else "optional"
+            for field, described in command.contract.model_fields.items()
+        }
+        for name, command in sorted(commands.items())
+    }
+
+
+def _user(user: NewUser) -> Result:
+    result: Result = {"tenant_id": user.tenant_id, "user_id": user.user_id, "email": user.email}
+    return (
+        result
+        if user.generated_password is None
+        else result | {"password": user.generated_password}
+    )
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    database.allow(context.get_remaining_time_in_millis() / 1000 - 1)
+    try:
+        request = validate(OperatorRequest, event)
+        chosen = commands.get(request.command)
+        if chosen is None:
+            raise InvalidRequest(("command", f"must be one of {', '.join(sorted(commands))}"))
+        result = chosen.run(validate(chosen.contract, request.arguments))
+    except Refusal as refusal:
+        logger.info("refused", code=refusal.code, reason=str(refusal))
+        return {"ok": False, "problem": problem(refusal)}
+    except psycopg.Error as error:
+        raise StatementFailed(error) from None
+    return {"ok": True, "result": to_jsonable_python(result)}

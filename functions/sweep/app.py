@@ -1,0 +1,24 @@
+"""Every few minutes: clears what lapsed or expired, and publishes what the dashboard shows."""
+
+from dataclasses import asdict
+from typing import Any
+
+from aws_lambda_powertools import Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from permit.db import Database
+from permit.queries import operations
+from permit.settings import DatabaseSettings
+
+database = Database(DatabaseSettings.from_environment())
+metrics = Metrics(namespace="Permit")
+
+
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
+    database.allow(context.get_remaining_time_in_millis() / 1000 - 1)
+    counts: dict[str, int] = asdict(operations.sweep(database))
+    for name, count in counts.items():
+        metrics.add_metric(name.title().replace("_", ""), MetricUnit.Count, count)
+    return counts

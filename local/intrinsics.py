@@ -1,0 +1,130 @@
+"""CloudFormation's YAML tags and intrinsic functions, as far as a function's settings need them."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import yaml
+
+NO_VALUE = object()
+PSEUDO_PARAMETERS: Mapping[str, object] = {
+    "AWS::AccountId": "000000000000",
+    "AWS::NoValue": NO_VALUE,
+    "AWS::Partition": "aws",
+    "AWS::Region": "us-east-1",
+    "AWS::StackName": "permit",
+    "AWS::URLSuffix": "amazonaws.com",
+}
+_NOTHING: Mapping[str, Any] = {}
+PLACEHOLDER = re.compile(r"\$\{([^!}][^}]*)\}")
+
+
+class _Loader(yaml.SafeLoader):
+    """A safe loader that reads `!Ref x` as `{"Ref": "x"}`."""
+
+
+def _tagged(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
+    value: Any
+    if isinstance(node, yaml.ScalarNode):
+        value = loader.construct_scalar(node)
+    elif isinstance(node, yaml.SequenceNode):
+        value = loader.construct_sequence(node, deep=True)
+    else:
+        value = loader.construct_mapping(cast(yaml.MappingNode, node), deep=True)
+    return {tag if tag in ("Ref", "Condition") else f"Fn::{tag}": value}
+
+
+_Loader.add_multi_constructor("!", _tagged)  # pyright: ignore[reportUnknownMemberType]
+
+
+def parse(text: str) -> dict[str, Any]:
+    """The template with its tags in the long form."""
+    return yaml.load(text, _Loader)  # noqa: S506 (a subclass of SafeLoader)
+
+
+class Resolver:
+    """Resolves intrinsics against the parameters' defaults; a resource stands for its own name."""
+
+    def __init__(self, template: Mapping[str, Any]) -> None:
+        self._parameters: Mapping[str, Any] = template.get("Parameters", {})
+        self._mappings: Mapping[str, Any] = template.get("Mappings", {})
+        self._conditions: Mapping[str, Any] = template.get("Conditions", {})
+        self._resources: Mapping[str, Any] = template["Resources"]
+
+    def resources(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The resources of a type, with their names, that exist under the parameters' defaults."""
+        for name, resource in self._resources.items():
+            is_made = "Condition" not in resource or self._holds(resource["Condition"])
+            if resource["Type"] == kind and is_made:
+                yield name, resource
+
+    def resolve(self, value: Any) -> Any:
+        """The value with every intrinsic replaced, and what is `AWS::NoValue` left out."""
+        if isinstance(value, list):
+            items = [self.resolve(item) for item in cast(list[Any], value)]
+            return [item for item in items if item is not NO_VALUE]
+        if not isinstance(value, dict):
+            return value
+        mapping = cast(dict[str, Any], value)
+        if len(mapping) == 1:
+            name, argument = next(iter(mapping.items()))
+            if name == "Ref" or name.startswith("Fn::"):
+                return self._call(name, argument)
+        resolved = {key: self.resolve(item) for key, item in mapping.items()}
+        return {key: item for key, item in resolved.items() if item is not NO_VALUE}
+
+    def _call(self, name: str, argument: Any) -> Any:
+        match name:
+            case "Ref":
+                return self._reference(argument)
+            case "Fn::Sub":
+                return self._substitute(argument)
+            case "Fn::If":
+                condition, when_true, when_false = argument
+                return self.resolve(when_true if self._holds(condition) else when_false)
+            case "Fn::Join":
+                separator, parts = argument
+                return separator.join(str(part) for part in self.resolve(parts))
+            case "Fn::FindInMap":
+                table, row, column = (self.resolve(part) for part in argument)
+                return self.resolve(self._mappings[table][row][column])
+            case "Fn::GetAtt":
+                return argument if isinstance(argument, str) else ".".join(argument)
+            case _:
+                # Nothing that a function needs on this machine; named, so that it can be found.
+                return name
+
+    def _reference(self, name: str) -> Any:
+        if name in PSEUDO_PARAMETERS:
+            return PSEUDO_PARAMETERS[name]
+        if name in self._parameters:
+            return self._parameters[name].get("Default", "")
+        return name
+
+    def _substitute(self, argument: Any) -> str:
+        text, values = (argument, _NOTHING) if isinstance(argument, str) else argument
+
+        def replacement(match: re.Match[str]) -> str:
+            name = match[1].strip()
+            return str(self.resolve(values[name]) if name in values else self._reference(name))
+
+        return PLACEHOLDER.sub(replacement, text).replace("${!", "${")
+
+    def _holds(self, condition: Any) -> bool:
+        if isinstance(condition, str):
+            return self._holds(self._conditions[condition])
+        name, argument = next(iter(condition.items()))
+        match name:
+            case "Condition":
+                return self._holds(argument)
+            case "Fn::Equals":
+                left, right = self.resolve(argument)
+                return str(left) == str(right)
+            case "Fn::Not":
+                return not self._holds(argument[0])
+            case "Fn::And":
+                return all(self._holds(part) for part in argument)
+            case "Fn::Or":
+                return any(self._holds(part) for part in argument)
+            case _:
+                raise ValueError(f"condition {name} is not one of CloudFormation's")

@@ -1,0 +1,27 @@
+"""`make reset`: drops the data of `make run`, and its secrets with them."""
+
+import os
+import shutil
+import sys
+
+from local.database import connect_given
+from local.folder import Folder
+from local.refusal import exit_status
+
+
+def reset() -> int:
+    """Remove .permit, and Permit's schema from DATABASE_URL where that is given."""
+    folder = Folder()
+    if folder.path.exists():
+        with folder.lock():
+            shutil.rmtree(folder.path)
+    url = os.environ.get("DATABASE_URL")
+    if url:
+        with connect_given(url) as connection:
+            connection.execute("DROP SCHEMA IF EXISTS permit CASCADE")
+    print("The data is gone; `make run` begins anew.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(exit_status(reset))

@@ -1,0 +1,297 @@
+-- What the doors of the check share. None of these is granted to a function's role.
+
+-- The seats that are taken now, first taken first: seated, and seen within seat_ttl where floating.
+CREATE OR REPLACE FUNCTION permit.live_seats(
+    p_licence_id uuid, p_seat_ttl interval, p_now timestamptz, p_at_most bigint
+) RETURNS TABLE (id uuid, seated_at timestamptz, name text, platform text, last_seen_at timestamptz)
+LANGUAGE sql STABLE AS $$
+    SELECT d.id, d.seated_at, d.name, d.platform, d.last_seen_at
+      FROM permit.devices AS d
+     WHERE d.licence_id = p_licence_id
+       AND d.state = 'seated'
+       AND (p_seat_ttl IS NULL OR d.last_seen_at + p_seat_ttl > p_now)
+     ORDER BY d.seated_at, d.id
+     LIMIT p_at_most
+$$;
+
+-- Was this fingerprint ever seated under another licence of the policy (or, without one, of the
+-- product), before p_before (null: at any time)?
+CREATE OR REPLACE FUNCTION permit.is_used_elsewhere(
+    p_tenant_id uuid, p_licence_id uuid, p_policy_id uuid, p_product_id uuid,
+    p_fingerprint_hash bytea, p_before timestamptz
+) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM (
+               SELECT d.licence_id, d.first_seated_at
+                 FROM permit.devices AS d
+                WHERE d.tenant_id = p_tenant_id AND d.fingerprint_hash = p_fingerprint_hash
+                  AND d.first_seated_at IS NOT NULL
+               UNION ALL
+               SELECT r.licence_id, r.first_seated_at
+                 FROM permit.retired_fingerprints AS r
+                WHERE r.tenant_id = p_tenant_id AND r.fingerprint_hash = p_fingerprint_hash
+                  AND r.first_seated_at IS NOT NULL
+               ) AS seen
+          JOIN permit.licences AS l ON l.tenant_id = p_tenant_id AND l.id = seen.licence_id
+         WHERE seen.licence_id <> p_licence_id
+           AND CASE WHEN p_policy_id IS NULL THEN l.product_id = p_product_id
+                    ELSE l.policy_id = p_policy_id END
+           AND (p_before IS NULL OR seen.first_seated_at < p_before))
+$$;
+
+-- What few checks need to know beyond the facts: whether one machine has used several licences;
+-- how many seats were taken before this device's; and, where it gets none, who holds them (at most
+-- a hundred, longest unused first), so that the key's owner helps himself.
+CREATE OR REPLACE FUNCTION permit.special_facts(
+    p_tenant_id uuid, p_licence_id uuid, p_device_id uuid, p_fingerprint_hash bytea,
+    p_now timestamptz
+) RETURNS json
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    v_terms     record;
+    v_device    permit.devices;
+    v_ahead     bigint;
+    v_elsewhere boolean;
+    v_seated    json;
+BEGIN
+    SELECT l.policy_id, l.product_id, p.unique_in, p.self_service, p.seat_ttl_interval AS seat_ttl,
+           permit.seat_limit(l.max_devices, p.max_devices) + p.overage AS seats
+      INTO v_terms
+      FROM permit.licences AS l
+      JOIN permit.policies AS p ON p.tenant_id = l.tenant_id AND p.id = l.policy_id
+     WHERE l.tenant_id = p_tenant_id AND l.id = p_licence_id;
+    SELECT d.* INTO v_device
+      FROM permit.devices AS d
+     WHERE d.tenant_id = p_tenant_id AND d.id = p_device_id;
+
+    v_elsewhere := v_terms.unique_in <> 'none' AND permit.is_used_elsewhere(
+        p_tenant_id, p_licence_id,
+        CASE v_terms.unique_in WHEN 'policy' THEN v_terms.policy_id END, v_terms.product_id,
+        p_fingerprint_hash, v_device.first_seated_at);
+
+    -- No further than the limit; not at all where there is none.
+    SELECT count(*) INTO v_ahead
+      FROM permit.live_seats(
+               p_licence_id, v_terms.seat_ttl, p_now, coalesce(v_terms.seats, 0)) AS seat
+     WHERE v_device.state IS DISTINCT FROM 'seated'
+        OR v_device.last_seen_at + v_terms.seat_ttl <= p_now
+        OR (seat.seated_at, seat.id) < (v_device.seated_at, v_device.id);
+
+    IF v_terms.self_service AND v_ahead >= v_terms.seats THEN
+        SELECT coalesce(json_agg(json_build_object(
+                   'id', seat.id, 'name', seat.name, 'platform', seat.platform,
+                   'last_seen_at', seat.last_seen_at)
+               ORDER BY seat.last_seen_at, seat.id), '[]')
+          INTO v_seated
+          FROM permit.live_seats(p_licence_id, v_terms.seat_ttl, p_now, 100) AS seat;
+    END IF;
+    RETURN json_build_object('used_elsewhere', v_elsewhere, 'seats_ahead', v_ahead,
+                             'seated_devices', v_seated);
+END
+$$;
+
+-- At most one write in five minutes for a licence that is checked without a device.
+CREATE OR REPLACE FUNCTION permit.note_deviceless_check(
+    p_tenant_id uuid, p_licence_id uuid, p_now timestamptz
+) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM permit.licence_checks AS c
+                    WHERE c.licence_id = p_licence_id
+                      AND c.last_checked_at > p_now - interval '5 minutes') THEN
+        INSERT INTO permit.licence_checks AS c (tenant_id, licence_id, last_checked_at)
+        VALUES (p_tenant_id, p_licence_id, p_now)
+        ON CONFLICT (licence_id)
+        DO UPDATE SET last_checked_at = greatest(c.last_checked_at, excluded.last_checked_at);
+    END IF;
+END
+$$;
+
+-- The device that most resembles these components, if it resembles them enough; null where the
+-- fingerprint is one that a device left behind.
+CREATE OR REPLACE FUNCTION permit.match_device(
+    p_licence_id uuid, p_matching text, p_fingerprint_hash bytea, p_components jsonb
+) RETURNS uuid
+LANGUAGE sql STABLE AS $$
+    SELECT d.id
+      FROM permit.devices AS d
+     CROSS JOIN LATERAL (
+           SELECT count(*) FILTER (WHERE d.components ->> sent.key = sent.value) AS equal,
+                  greatest(count(*), (SELECT count(*) FROM jsonb_object_keys(d.components))) AS larger
+             FROM jsonb_each_text(p_components) AS sent
+           ) AS comparison
+     WHERE d.licence_id = p_licence_id
+       AND comparison.equal >= CASE p_matching WHEN 'any' THEN 1
+                                               WHEN 'two' THEN 2
+                                               WHEN 'most' THEN greatest(1, (comparison.larger + 1) / 2)
+                                               WHEN 'all' THEN greatest(1, comparison.larger) END
+       AND NOT EXISTS (SELECT FROM permit.retired_fingerprints AS r
+                        WHERE r.licence_id = p_licence_id AND r.fingerprint_hash = p_fingerprint_hash)
+     ORDER BY comparison.equal DESC, d.last_seen_at DESC, d.id
+     LIMIT 1
+$$;
+
+-- How the key's holder stands against max_releases, which binds node-locked licences alone: null
+-- while a swap is free, else when the next one will be (infinity: never).
+CREATE OR REPLACE FUNCTION permit.swap_available_at(
+    p_licence_id uuid, p_max_releases integer, p_seat_ttl interval, p_now timestamptz
+) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN p_seat_ttl IS NOT NULL OR p_max_releases IS NULL THEN NULL
+                WHEN p_max_releases = 0 THEN timestamptz 'infinity'
+                ELSE (SELECT s.swapped_at + interval '30 days'
+                        FROM permit.swaps AS s
+                       WHERE s.licence_id = p_licence_id AND s.swapped_at > p_now - interval '30 days'
+                       ORDER BY s.swapped_at DESC
+                      OFFSET p_max_releases - 1 LIMIT 1) END
+$$;
+
+-- Gives a changed machine's device its new fingerprint; the old one never matches again.
+CREATE OR REPLACE FUNCTION permit.rebind_device(
+    p_device permit.devices, p_fingerprint_hash bytea, p_components jsonb, p_now timestamptz
+) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    -- A left fingerprint may have come back as a new device, and be left once more.
+    INSERT INTO permit.retired_fingerprints
+           (tenant_id, licence_id, device_id, fingerprint_hash, first_seated_at, retired_at)
+    VALUES (p_device.tenant_id, p_device.licence_id, p_device.id, p_device.fingerprint_hash,
+            p_device.first_seated_at, p_now)
+        ON CONFLICT (licence_id, fingerprint_hash) DO UPDATE SET device_id = excluded.device_id;
+    UPDATE permit.devices AS d
+       SET fingerprint_hash = p_fingerprint_hash, components = p_components
+     WHERE d.tenant_id = p_device.tenant_id AND d.id = p_device.id;
+END
+$$;
+
+CREATE OR REPLACE FUNCTION permit.is_left_by_blocked(
+    p_tenant_id uuid, p_licence_id uuid, p_fingerprint_hash bytea
+) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (
+        SELECT FROM permit.retired_fingerprints AS r
+          JOIN permit.devices AS d ON d.tenant_id = p_tenant_id AND d.id = r.device_id
+         WHERE r.licence_id = p_licence_id AND r.fingerprint_hash = p_fingerprint_hash
+           AND d.state = 'blocked')
+$$;
+
+-- Seats this device: the one given, else a new one. The caller holds the lock and has counted.
+CREATE OR REPLACE FUNCTION permit.take_seat(
+    p_tenant_id uuid, p_licence_id uuid, p_device_id uuid, p_fingerprint_hash bytea,
+    p_components jsonb, p_device_name text, p_platform text, p_now timestamptz
+) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF p_device_id IS NULL THEN
+        INSERT INTO permit.devices
+               (tenant_id, licence_id, fingerprint_hash, components, name, platform, state,
+                seated_at, first_seated_at, first_seen_at, last_seen_at)
+        VALUES (p_tenant_id, p_licence_id, p_fingerprint_hash, coalesce(p_components, '{}'),
+                p_device_name, p_platform, 'seated', p_now, p_now, p_now, p_now);
+        RETURN;
+    END IF;
+    UPDATE permit.devices AS d
+       SET state = 'seated',
+           seated_at = CASE d.state WHEN 'seated' THEN d.seated_at ELSE p_now END,
+           first_seated_at = coalesce(d.first_seated_at, p_now),
+           last_seen_at = p_now,
+           components = coalesce(p_components, d.components),
+           name = coalesce(p_device_name, d.name),
+           platform = coalesce(p_platform, d.platform)
+     WHERE d.tenant_id = p_tenant_id AND d.id = p_device_id;
+END
+$$;
+
+-- Seats the device that sends this fingerprint, or says why it gets none: 'blocked', 'elsewhere',
+-- 'manual', 'full' or 'newcomers'. Nothing is written for a refused device, but that a blocked one
+-- keeps its block under new parts. The caller holds the lock on the licence.
+CREATE OR REPLACE FUNCTION permit.seat_or_refuse(
+    p_tenant_id uuid, p_licence_id uuid, p_policy_id uuid, p_product_id uuid,
+    p_seats integer, p_activation text, p_matching text, p_seat_ttl interval, p_unique_in text,
+    p_max_releases integer, p_fingerprint_hash bytea, p_components jsonb,
+    p_device_name text, p_platform text, p_now timestamptz
+) RETURNS text
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_device   permit.devices;
+    v_is_match boolean := false;  -- recognised by its components, not by its fingerprint
+    v_taken    bigint;
+BEGIN
+    UPDATE permit.devices AS d
+       SET state = 'lapsed'
+     WHERE d.licence_id = p_licence_id AND d.state = 'seated'
+       AND d.last_seen_at + p_seat_ttl <= p_now;
+
+    SELECT d.* INTO v_device
+      FROM permit.devices AS d
+     WHERE d.licence_id = p_licence_id AND d.fingerprint_hash = p_fingerprint_hash;
+    IF NOT FOUND AND p_matching <> 'exact' AND p_components IS NOT NULL THEN
+        SELECT d.* INTO v_device
+          FROM permit.devices AS d
+         WHERE d.tenant_id = p_tenant_id
+           AND d.id = permit.match_device(p_licence_id, p_matching, p_fingerprint_hash, p_components);
+        v_is_match := FOUND;
+    END IF;
+
+    -- Changing parts shakes off no block, and is not counted as a swap; nor does going back to a
+    -- fingerprint that a blocked device left behind.
+    IF v_device.state = 'blocked' OR v_device.id IS NULL AND permit.is_left_by_blocked(
+           p_tenant_id, p_licence_id, p_fingerprint_hash) THEN
+        IF v_is_match THEN
+            PERFORM permit.rebind_device(v_device, p_fingerprint_hash, p_components, p_now);
+        END IF;
+        RETURN 'blocked';
+    END IF;
+
+    IF v_is_match AND permit.swap_available_at(
+           p_licence_id, p_max_releases, p_seat_ttl, p_now) IS NOT NULL THEN
+        v_is_match := false;  -- out of swaps, a changed machine is a new one
+        v_device := NULL;
+    END IF;
+
+    IF p_unique_in <> 'none' THEN
+        -- Two licences may be asked about one machine at once, each under a lock of its own.
+        PERFORM pg_advisory_xact_lock(hashtextextended(
+            p_tenant_id::text || encode(p_fingerprint_hash, 'hex'), 0));
+        IF permit.is_used_elsewhere(
+               p_tenant_id, p_licence_id, CASE p_unique_in WHEN 'policy' THEN p_policy_id END,
+               p_product_id, p_fingerprint_hash,
+               CASE WHEN NOT v_is_match THEN v_device.first_seated_at END) THEN
+            RETURN 'elsewhere';
+        END IF;
+    END IF;
+
+    IF v_device.state IS DISTINCT FROM 'seated' THEN
+        -- A lapsed device was activated once and comes back by itself.
+        IF p_activation = 'manual' AND v_device.state IS DISTINCT FROM 'lapsed' THEN
+            RETURN 'manual';
+        END IF;
+        SELECT count(*) INTO v_taken
+          FROM permit.devices AS d
+         WHERE d.licence_id = p_licence_id AND d.state = 'seated';
+        IF v_taken >= p_seats THEN
+            RETURN 'full';
+        END IF;
+    END IF;
+
+    IF v_device.id IS NULL THEN
+        -- A leaked key must not churn through devices: in an hour no more new ones than twice the
+        -- seats, with room for a roll-out.
+        SELECT count(*) INTO v_taken
+          FROM permit.devices AS d
+         WHERE d.licence_id = p_licence_id AND d.first_seen_at > p_now - interval '1 hour';
+        IF v_taken >= greatest(100, coalesce(2 * p_seats::bigint, 10000)) THEN
+            RETURN 'newcomers';
+        END IF;
+    ELSIF v_is_match THEN
+        PERFORM permit.rebind_device(v_device, p_fingerprint_hash, p_components, p_now);
+        INSERT INTO permit.swaps (tenant_id, licence_id, device_id, kind, swapped_at)
+        VALUES (p_tenant_id, p_licence_id, v_device.id, 'rebind', p_now);
+    END IF;
+
+    PERFORM permit.take_seat(p_tenant_id, p_licence_id, v_device.id, p_fingerprint_hash,
+                             p_components, p_device_name, p_platform, p_now);
+    RETURN NULL;
+END
+$$;

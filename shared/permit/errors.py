@@ -1,0 +1,137 @@
+"""The refusals: what goes wrong by the caller's doing or by the weather, and how it looks outside.
+
+Raised bare where it is noticed, caught once at the API's edge (permit.api), where its attributes
+become an RFC 9457 problem.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import psycopg
+
+
+class Refusal(Exception):
+    """An expected refusal: an HTTP status, a stable code and a sentence for people."""
+
+    status: ClassVar[int]
+    code: ClassVar[str]
+    title: ClassVar[str]
+    detail: str = ""
+    errors: Sequence[tuple[str, str]] = ()  # (field, message) of what a 422 refuses
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {}
+
+
+class InvalidRequest(Refusal):
+    """The body or a parameter is malformed. Names each field, and never quotes its value."""
+
+    status = 422
+    code = "invalid_request"
+    title = "The request is not valid"
+
+    def __init__(self, *errors: tuple[str, str]) -> None:
+        super().__init__()
+        self.errors = errors
+        self.detail = "; ".join(f"{field}: {message}" for field, message in errors)
+
+
+class UnsupportedMediaType(Refusal):
+    """The body is declared to be something other than JSON."""
+
+    status = 415
+    code = "unsupported_media_type"
+    title = "The body must be JSON"
+    detail = "content-type: must be application/json"
+    errors = (("content-type", "must be application/json"),)
+
+
+class NotFound(Refusal):
+    """There is no such thing, or none that the caller may know of."""
+
+    status = 404
+    code = "not_found"
+    title = "Not found"
+
+
+class MethodNotAllowed(Refusal):
+    """The path exists and this method does not."""
+
+    status = 405
+    code = "method_not_allowed"
+    title = "Method not allowed"
+
+    def __init__(self, allowed: Sequence[str]) -> None:
+        super().__init__()
+        self._allow = ", ".join(sorted(allowed))
+        self.detail = f"This path answers {self._allow}."
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Allow": self._allow}
+
+
+class Conflict(Refusal):
+    """What was asked for collides with what is there; `code` says with what."""
+
+    status = 409
+    title = "Conflict"
+
+
+class InvalidCredentials(Refusal):
+    """Unknown email, wrong password, deactivated user: told apart nowhere outside the log."""
+
+    status = 401
+    code = "invalid_credentials"
+    title = "Email or password is wrong"
+
+
+class InvalidRefreshToken(Refusal):
+    """Unknown, expired, replayed, of an ended session: told apart nowhere outside the log."""
+
+    status = 401
+    code = "invalid_refresh_token"
+    title = "The refresh token is not valid"
+
+
+class TooManyAttempts(Refusal):
+    """The throttle of the sign-in is closed for this account or address, for so many seconds."""
+
+    status = 429
+    code = "too_many_attempts"
+    title = "Too many attempts"
+
+    def __init__(self, retry_after: int) -> None:
+        super().__init__()
+        self.retry_after = retry_after
+        self.detail = f"Try again in {retry_after} s."
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.retry_after)}
+
+
+class StatementFailed(RuntimeError):
+    """A statement of ours was wrong. Says of Postgres's error what cannot quote what was sent."""
+
+    def __init__(self, error: psycopg.Error) -> None:
+        super().__init__(f"{type(error).__name__}, SQLSTATE {error.sqlstate}")
+
+
+class DatabaseUnavailable(Refusal):
+    """The database is away, too slow or too busy. Nothing was half done; trying again is safe."""
+
+    status = 503
+    code = "service_unavailable"
+    title = "The service is briefly unavailable"
+    detail = "Try again shortly."
+
+    def __init__(self, reason: str) -> None:
+        """`reason` is for the log: a class of error, never a message that could quote data."""
+        super().__init__(reason)
+        self.reason = reason
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": "2"}

@@ -1,0 +1,176 @@
+"""Rows as the queries return them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+
+@dataclass(frozen=True, kw_only=True)
+class LicenceFacts:
+    """All that a verdict is made from, read at one instant of the database's clock."""
+
+    checked_at: datetime
+    tenant_id: UUID
+    licence_id: UUID
+    licence_revision: int
+    policy_revision: int
+    product: str
+    policy: str
+    metadata: dict[str, Any]
+    entitlements: list[str]
+    key_valid_until: datetime | None
+    revoked_at: datetime | None
+    suspended_at: datetime | None
+    starts_at: datetime | None
+    expires_at: datetime | None
+    grace_ends_at: datetime | None
+    on_expiry: str
+    device_required: bool
+    activation: str
+    matching: str
+    max_devices: int | None
+    overage: int
+    devices_used: int
+    lease_until: datetime
+    device_id: UUID | None
+    device_state: str | None
+    first_seen_at: datetime | None
+    last_seen_at: datetime | None
+    seat_lapses_at: datetime | None
+    kid: str
+    sealed_key: bytes
+    master_version: str
+    seats_ahead: int = 0
+    """How many seats were taken before this device's; 0 while the limit is not in question."""
+    used_elsewhere: bool = False
+    seated_devices: list[dict[str, Any]] | None = None
+    refused: str | None = None
+    """Why a claim gave no seat; None where none was made, or it gave one."""
+
+    @property
+    def has_seat(self) -> bool:
+        return self.device_state == "seated"
+
+    @property
+    def is_expired(self) -> bool:
+        return self.expires_at is not None and self.checked_at >= self.expires_at
+
+    @property
+    def is_past_grace(self) -> bool:
+        return self.grace_ends_at is not None and self.checked_at >= self.grace_ends_at
+
+    @property
+    def status(self) -> str:
+        if self.revoked_at is not None:
+            return "revoked"
+        if self.suspended_at is not None:
+            return "suspended"
+        if self.starts_at is None or self.checked_at < self.starts_at:
+            return "not_started"
+        if not self.is_expired:
+            return "active"
+        return "expired" if self.is_past_grace else "grace"
+
+    @property
+    def unchanged_until(self) -> datetime | None:
+        """The next instant at which time alone changes the verdict; None if there is none."""
+        instants = (self.key_valid_until, self.starts_at, self.expires_at, self.grace_ends_at)
+        return min((t for t in instants if t is not None and t > self.checked_at), default=None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeatClaim:
+    """`answer` is as the check's, `refused` says why there is no seat."""
+
+    answer: Any
+    refused: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReleaseOutcome:
+    code: str
+    devices_used: int | None
+    available_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """A login attempt that was let in, or how many seconds it must wait.
+
+    Without a password_hash nobody can sign in by this email, and the other columns are empty.
+    """
+
+    retry_after: int | None
+    password_hash: str | None
+    tenant_id: UUID
+    user_id: UUID
+    role: str
+    session_version: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RenewedSession:
+    tenant_id: UUID
+    user_id: UUID
+    role: str
+    session_version: int
+    is_reused: bool
+    """The token was replayed: the session has ended by it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedKey:
+    kid: str
+    public_key: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class SealedKey:
+    tenant_id: UUID
+    kid: str
+    sealed: bytes
+    master_version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepCounts:
+    seats_lapsed: int
+    sessions_ended: int
+    throttles_ended: int
+    swaps_forgotten: int
+    seats_taken: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicySummary:
+    device_required: bool
+    archived_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class IssuedLicence:
+    id: UUID
+    key_hint: str
+    starts_at: datetime | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LicenceState:
+    suspended_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activation:
+    """`device_id`, or why it was refused."""
+
+    device_id: UUID | None
+    refused: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    tenant_id: UUID
+    user_id: UUID

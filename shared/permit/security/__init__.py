@@ -1,0 +1,1 @@
+"""Keys, tokens, passwords and their rules: pure, no database, the time comes in as a parameter."""

@@ -1,0 +1,78 @@
+"""What a login attempt counts against: account and network address, as keyed digests."""
+
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import IPv6Address, IPv6Network, ip_address
+
+from permit.security.secret_formats import parse_key
+
+
+@dataclass(frozen=True, kw_only=True)
+class ThrottleKeys:
+    """Digests, so that the counters tell nobody who tried to log in from where."""
+
+    pair: bytes
+    account: bytes
+    address: bytes
+
+
+def parse_throttle_key(text: str) -> bytes:
+    return parse_key(text, what="the throttle key")
+
+
+def throttle_keys(secret: bytes, *, email: str, address: str) -> ThrottleKeys:
+    account, origin = email.strip().casefold(), network(address)
+    return ThrottleKeys(
+        pair=_digest(secret, "pair", account, origin),
+        account=_digest(secret, "account", account),
+        address=_digest(secret, "address", origin),
+    )
+
+
+def network(address: str) -> str:
+    """What one customer of a provider holds: an IPv4 address, or an IPv6 network of 64 bits."""
+    try:
+        parsed = ip_address(address.partition("%")[0])
+    except ValueError:
+        # API Gateway always gives an address. Should another front not, they share one count.
+        return "unknown"
+    if isinstance(parsed, IPv6Address):
+        return str(parsed.ipv4_mapped or IPv6Network((parsed, 64), strict=False))
+    return str(parsed)
+
+
+def client_address(headers: Mapping[str, str], source_ip: str, origin_secret: str | None) -> str:
+    """The viewer's address that CloudFront reports, if the request proves to come through it.
+
+    Header names are lower case, as API Gateway's HTTP API sends them.
+    """
+    proof = headers.get("x-origin-secret", "")
+    viewer = headers.get("cloudfront-viewer-address", "")
+    if not origin_secret or not viewer or not _same(proof, origin_secret):
+        return source_ip
+    # address:port, an IPv6 address with or without brackets
+    address = viewer.rpartition(":")[0].strip("[]")
+    return address if _is_address(address) else source_ip
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(
+        given.encode("utf-8", "surrogatepass"), expected.encode("utf-8", "surrogatepass")
+    )
+
+
+def _digest(secret: bytes, *fields: str) -> bytes:
+    # Each field is preceded by its length, so that no two lists of fields read the same.
+    encoded = [field.encode("utf-8", "surrogatepass") for field in fields]
+    message = b"".join(len(field).to_bytes(4, "big") + field for field in encoded)
+    return hmac.digest(secret, message, hashlib.sha256)

@@ -1,0 +1,121 @@
+"""Every event through the built functions in AWS's own runtime, each as events/ has it."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from sam_template import events, functions
+
+HTTP_EVENTS = {
+    # The tenant and the licence of the events do not exist here, and their refresh token never did.
+    "health": (200, {"status", "timestamp", "version", "checks"}),
+    "login_refresh": (401, {"type", "title", "status", "detail", "code", "request_id"}),
+    "login_logout": (204, set()),
+    "licence_release": (200, {"released", "code", "devices_used", "available_at"}),
+    "jwks": (200, {"keys"}),
+    "tenant_jwks": (404, {"type", "title", "status", "detail", "code", "request_id"}),
+    "licence_check": (
+        200,
+        {"valid", "code", "detail", "checked_at", "nonce", "licence", "device", "proof"},
+    ),
+}
+# What a check must not pay for at its cold start. Powertools imports botocore's bare package, which
+# costs a millisecond; the SDK begins with its session.
+KEPT_OFF_THE_CHECK = {
+    *("argon2", "bcrypt", "jwt", "pydantic_settings", "zxcvbn"),
+    *("boto3", "botocore.session"),
+}
+
+
+def body_of(answer: dict[str, Any]) -> dict[str, Any]:
+    return json.loads(answer["body"]) if answer.get("body") else {}
+
+
+@pytest.mark.parametrize("event", sorted(HTTP_EVENTS))
+def test_http_event_is_answered(stack, event: str) -> None:
+    """The status and the fields of the answer."""
+    status, fields = HTTP_EVENTS[event]
+
+    answer = stack.send(event)
+
+    assert status == answer["statusCode"], answer
+    assert fields == set(body_of(answer))
+
+
+def test_created_tenant_logs_in_with_the_events_as_they_stand(stack) -> None:
+    """The operator's event makes the owner whom the login's event signs in."""
+    created = stack.invoke("operator", events()["operator_create_tenant"])
+
+    answer = stack.send("login")
+
+    assert created["ok"], created
+    assert 200 == answer["statusCode"], answer
+    assert {"access_token", "token_type", "expires_in", "refresh_token"} == set(body_of(answer))
+    refreshed = stack.send("login_refresh", {"refresh_token": body_of(answer)["refresh_token"]})
+    assert 200 == refreshed["statusCode"], refreshed
+
+
+def test_issued_licence_is_checked_and_released(stack) -> None:
+    """A signed verdict for a new device, whose seat is given back."""
+    key = issue_licence(stack, "checked@example.com")
+
+    checked = body_of(
+        stack.send("licence_check", {"key": key, "device": {"fingerprint": "f" * 32}})
+    )
+    released = body_of(stack.send("licence_release", {"key": key, "fingerprint": "f" * 32}))
+
+    assert (True, "VALID") == (checked["valid"], checked["code"])
+    assert 2 == checked["proof"].count(".")
+    assert (True, "RELEASED") == (released["released"], released["code"])
+
+
+def test_direct_events_are_answered(stack) -> None:
+    """A second migration finds nothing to do; the sweep counts; the probe finds nobody."""
+    migrated = stack.invoke("migrate", events()["migrate"])
+    swept = stack.invoke("sweep", events()["sweep"])
+    probed = stack.invoke("probe", events()["probe"])
+
+    assert [] == migrated["applied"]
+    assert all(isinstance(count, int) for count in swept.values())
+    assert (False, "refused") == (probed["healthy"], probed["reason"])
+    assert '"Health":[0.0]' in stack.start("probe").printed().replace(" ", "")
+
+
+def test_check_imports_nothing_that_it_does_not_use(stack) -> None:
+    """From the start of its process to a signed verdict."""
+    key = issue_licence(stack, "imports@example.com")
+    fresh = stack.start("licence_check", PYTHONPROFILEIMPORTTIME="1")
+    request = {"key": key, "device": {"fingerprint": "f" * 32}}
+
+    answer = fresh.invoke({**events()["licence_check"], "body": json.dumps(request)})
+
+    imported = {
+        match[1]
+        for match in re.finditer(r"^import time:.*\|\s*(\S+)$", fresh.printed(), re.MULTILINE)
+    }
+    assert body_of(answer)["proof"]
+    assert {"psycopg", "cryptography", "permit"} <= imported
+    assert not imported & KEPT_OFF_THE_CHECK
+
+
+def test_runtime_compiles_nothing(stack) -> None:
+    """Here, unlike in Lambda, the folders can be written to: compiled modules would stay there."""
+    for event in HTTP_EVENTS:
+        stack.send(event)
+    for function in ("migrate", "sweep", "probe", "operator"):
+        stack.invoke(function, {})
+
+    assert set(stack.running) >= set(functions())
+    assert stack.bytecode_as_built == stack.runtime.artifacts.bytecode()
+
+
+def issue_licence(stack, email: str) -> str:
+    """The key of a licence of a new tenant."""
+    tenant = stack.operator("create-tenant", name="Example Ltd", email=email)["tenant_id"]
+    product = stack.operator("create-product", tenant_id=tenant, code="editor", name="Editor")
+    policy = stack.operator(
+        "create-policy", tenant_id=tenant, product_id=product["id"], name="Standard"
+    )
+    return stack.operator("create-licence", tenant_id=tenant, policy_id=policy["id"])["key"]

@@ -1,0 +1,45 @@
+"""How much is measured: the figures themselves, or a quick look at whether everything runs."""
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    licences: int
+    few_licences: int
+    many_licences: int
+    devices_a_licence: int
+    calls: int
+    """Of each warm figure; the first tenth is not counted."""
+    logins: int
+    cold_rounds: int
+    """Each starts every process once; the first is not counted."""
+
+
+FULL = Plan(
+    licences=200_000,
+    few_licences=1_000,
+    many_licences=1_000_000,
+    devices_a_licence=2,
+    calls=3_000,
+    logins=250,
+    cold_rounds=31,
+)
+QUICK = Plan(
+    licences=2_000,
+    few_licences=1_000,
+    many_licences=10_000,
+    devices_a_licence=2,
+    calls=150,
+    logins=10,
+    cold_rounds=4,
+)
+
+
+def is_quick() -> bool:
+    return os.environ.get("BENCH_QUICK", "") not in ("", "0")
+
+
+def chosen() -> Plan:
+    return QUICK if is_quick() else FULL

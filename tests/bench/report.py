@@ -1,0 +1,61 @@
+"""Where the figures come from, and docs/performance.md between its markers."""
+
+import os
+import platform
+import subprocess
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sam_template import ROOT
+from servers import Server
+from tests.bench.rows import Row, markdown
+
+DOCUMENT = ROOT / "docs" / "performance.md"
+_BEGIN = "<!-- figures: written by `make bench` -->"
+_END = "<!-- end of figures -->"
+
+
+def figures(rows: list[Row], *, server: Server, python: Path) -> str:
+    facts = {
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "command": "`make bench`",
+        "processor": f"{os.cpu_count()} × {_cpu_model()}",
+        "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB",
+        "kernel": f"{platform.system()} {platform.release()}",
+        "Python": _output(str(python), "-c", "import platform; print(platform.python_version())"),
+        "Postgres": _postgres(server),
+    }
+    lines = [f"- {name}: {fact}" for name, fact in facts.items()]
+    return "\n".join([*lines, "", markdown(rows)])
+
+
+def write(text: str) -> None:
+    """Replaces what the run before wrote; the prose around it stays."""
+    before, begin, rest = DOCUMENT.read_text(encoding="utf-8").partition(_BEGIN)
+    _, end, after = rest.partition(_END)
+    if not begin or not end:
+        raise RuntimeError(f"{DOCUMENT} has lost the markers between which the figures belong")
+    DOCUMENT.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
+
+
+def _postgres(server: Server) -> str:
+    names = ("server_version", "fsync", "synchronous_commit", "shared_buffers", "log_statement")
+    with server.connect() as connection:
+        rows = connection.execute(
+            "SELECT name, current_setting(name) FROM pg_settings WHERE name = ANY (%s)",
+            [list(names)],
+        ).fetchall()
+    settings = dict(rows)
+    version = settings.pop("server_version")
+    return f"{version}, " + ", ".join(f"{name} {settings[name]}" for name in names[1:])
+
+
+def _cpu_model() -> str:
+    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def _output(*command: str) -> str:
+    return subprocess.check_output(command, text=True).strip()

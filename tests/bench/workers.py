@@ -1,0 +1,30 @@
+"""The warm processes, each one execution environment of a function."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.built import Programs
+from tests.bench.data import Database
+from tests.bench.programs import Worker, working
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    programs: Programs
+    log: Path
+
+    def check(self, database: Database) -> AbstractContextManager[Worker]:
+        program = self.programs.permit("warm_check", "LicenceCheckFunction")
+        variables = database.deployment.environ("licence_check")
+        return working(program, variables, "licence_check", self.log)
+
+    def fastapi(self, database: Database) -> AbstractContextManager[Worker]:
+        program = self.programs.of_fastapi("warm_fastapi")
+        variables = database.deployment.environ("licence_check")
+        return working(program, variables, "licence_check", self.log)
+
+    def login(self, database: Database) -> AbstractContextManager[Worker]:
+        program = self.programs.permit("warm_login", "LoginFunction")
+        variables = database.deployment.environ("login")
+        return working(program, variables, "login", self.log)

@@ -1,0 +1,167 @@
+"""Seats, one check after another: limits, overage, blocks, leaked keys, activation by hand."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from deployment import Deployment
+
+HOUR = timedelta(hours=1)
+
+
+def machine(number: int) -> str:
+    return f"fingerprint-of-machine-{number}"
+
+
+def verdicts(deployment: Deployment, licence: Any, numbers: range) -> list[tuple[str, bool]]:
+    answers = [deployment.check(licence["key"], machine(number)) for number in numbers]
+    return [(answer["code"], answer["valid"]) for answer in answers]
+
+
+def devices(deployment: Deployment) -> int:
+    return deployment.sql("SELECT count(*) FROM permit.devices")[0][0]
+
+
+def test_a_new_device_takes_a_seat_and_keeps_it(deployment: Deployment) -> None:
+    """A first check seats the device, and the second finds it seated."""
+    licence = deployment.vendor.licence()
+
+    first, second = (deployment.check(licence["key"]) for _ in range(2))
+
+    assert ("VALID", "seated") == (first["code"], first["device"]["state"])
+    assert first["device"] == second["device"]
+    assert 1 == second["licence"]["devices_used"]
+
+
+def test_seats_are_given_up_to_the_limit(deployment: Deployment) -> None:
+    """The first ones are seated, one more is refused and leaves nothing behind."""
+    licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=2))
+
+    codes = verdicts(deployment, licence, range(3))
+
+    assert [("VALID", True), ("VALID", True), ("TOO_MANY_DEVICES", False)] == codes
+    assert 2 == devices(deployment)
+
+
+def test_a_refused_device_is_seated_once_a_seat_is_free(deployment: Deployment) -> None:
+    """No trace of the refusal stands in its way."""
+    licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=1))
+    verdicts(deployment, licence, range(2))
+    deployment.release(licence["key"], fingerprint=machine(0))
+
+    answer = deployment.check(licence["key"], machine(1))
+
+    assert ("VALID", 1) == (answer["code"], answer["licence"]["devices_used"])
+
+
+@pytest.mark.parametrize(
+    ("policy_limit", "own_limit", "limit"),
+    [(2, None, 2), (2, 1, 1), (1, 2, 2), (1, "unlimited", None), (None, 1, 1), (2, 0, 0)],
+)
+def test_a_licence_s_own_limit_goes_first(
+    deployment: Deployment, policy_limit: int | None, own_limit: Any, limit: int | None
+) -> None:
+    """Null inherits the policy's, a number replaces it, "unlimited" lifts it."""
+    policy = deployment.vendor.policy(max_devices=policy_limit)
+    licence = deployment.vendor.licence(policy, max_devices=own_limit)
+
+    answers = [deployment.check(licence["key"], machine(number)) for number in range(4)]
+
+    assert (4 if limit is None else limit) == sum(answer["valid"] for answer in answers)
+    assert {limit} == {answer["licence"]["max_devices"] for answer in answers}
+
+
+def test_a_lowered_limit_takes_hold_in_the_order_of_the_seats(deployment: Deployment) -> None:
+    """Who sat down first stays; the others are refused, and stay seated for a raised limit."""
+    licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=3))
+    verdicts(deployment, licence, range(3))
+
+    deployment.vendor.command("change-licence", licence, max_devices=1)
+    lowered = verdicts(deployment, licence, range(3))
+    deployment.vendor.command("change-licence", licence, max_devices=2)
+    raised = verdicts(deployment, licence, range(3))
+
+    assert [True, False, False] == [valid for _, valid in lowered]
+    assert [True, True, False] == [valid for _, valid in raised]
+
+
+def test_a_seat_taken_again_is_the_last_in_order(deployment: Deployment) -> None:
+    """A device that gave its seat back queues up anew."""
+    licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=2))
+    verdicts(deployment, licence, range(2))
+    deployment.release(licence["key"], fingerprint=machine(0))
+    verdicts(deployment, licence, range(1))
+
+    deployment.vendor.command("change-licence", licence, max_devices=1)
+
+    assert [False, True] == [valid for _, valid in verdicts(deployment, licence, range(2))]
+
+
+def test_overage_is_tolerated_and_said_at_every_check(deployment: Deployment) -> None:
+    """Beyond the limit and within the overage: valid, each time with the code that says so."""
+    policy = deployment.vendor.policy(max_devices=1, overage=1)
+    licence = deployment.vendor.licence(policy)
+
+    first, second = (verdicts(deployment, licence, range(3)) for _ in range(2))
+
+    expected = [("VALID", True), ("TOO_MANY_DEVICES", True), ("TOO_MANY_DEVICES", False)]
+    assert (expected, expected) == (first, second)
+
+
+def test_unlimited_seats_take_a_roll_out(deployment: Deployment) -> None:
+    """A hundred and twenty new machines in one hour are no leaked key where nothing limits them."""
+    licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=None))
+
+    codes = verdicts(deployment, licence, range(120))
+
+    assert {("VALID", True)} == {*codes}
+
+
+def test_a_leaked_key_does_not_churn(deployment: Deployment) -> None:
+    """Within an hour a limited licence sees so many new devices, whoever releases meanwhile."""
+    licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=1, max_releases=None))
+    for number in range(100):
+        deployment.check(licence["key"], machine(number))
+        deployment.release(licence["key"], fingerprint=machine(number))
+
+    newcomer = deployment.check(licence["key"], machine(100))
+    known = deployment.check(licence["key"], machine(7))
+    deployment.release(licence["key"], fingerprint=machine(7))
+    deployment.pass_time(HOUR)
+    later = deployment.check(licence["key"], machine(100))
+
+    codes = [newcomer["code"], known["code"], later["code"]]
+    assert ["TOO_MANY_DEVICES", "VALID", "VALID"] == codes
+
+
+def test_a_block_frees_the_seat_and_stays(deployment: Deployment) -> None:
+    """The blocked device gets no seat again until it is unblocked; its seat serves another."""
+    licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=1))
+    device = deployment.check(licence["key"], machine(0))["device"]
+    deployment.vendor.command("block-device", licence, device_id=device["id"])
+
+    blocked = verdicts(deployment, licence, range(2))
+    deployment.release(licence["key"], fingerprint=machine(1))
+    deployment.vendor.command("unblock-device", licence, device_id=device["id"])
+    unblocked = deployment.check(licence["key"], machine(0))
+
+    assert [("DEVICE_BLOCKED", False), ("VALID", True)] == blocked
+    assert ("VALID", device["id"]) == (unblocked["code"], unblocked["device"]["id"])
+
+
+def test_a_device_activated_by_hand_keeps_its_right(deployment: Deployment) -> None:
+    """It lapses and comes back by itself; once released it must be activated again."""
+    policy = deployment.vendor.policy(activation="manual", max_devices=1, seat_ttl="PT1H")
+    licence = deployment.vendor.licence(policy)
+    before = deployment.check(licence["key"], machine(0))
+
+    deployment.vendor.command("activate-device", licence, fingerprint=machine(0))
+    seated = deployment.check(licence["key"], machine(0))
+    deployment.pass_time(2 * HOUR)
+    back = deployment.check(licence["key"], machine(0))
+    deployment.release(licence["key"], fingerprint=machine(0))
+    after = deployment.check(licence["key"], machine(0))
+
+    codes = [answer["code"] for answer in (before, seated, back, after)]
+    assert ["DEVICE_NOT_ACTIVATED", "VALID", "VALID", "DEVICE_NOT_ACTIVATED"] == codes

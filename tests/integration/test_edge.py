@@ -1,0 +1,113 @@
+"""What all functions share at their edge: query parameters, bad secrets, and silent logs."""
+
+import json
+import logging
+
+import pytest
+
+from deployment import FUNCTION_OF, Context, Deployment, load_event
+from permit.secret_sources import SecretUnavailable
+from permit.security.secret_formats import MalformedSecret
+
+
+@pytest.mark.parametrize("event", FUNCTION_OF)
+def test_query_parameters_are_ignored(deployment: Deployment, event: str) -> None:
+    """A cache-buster or a tracking parameter changes no answer."""
+    deployment.operator("rotate-token-key")
+    plain = load_event(event)
+    if event == "tenant_jwks":
+        plain["rawPath"] = f"/v1/tenants/{deployment.vendor.tenant_id}/jwks.json"
+        plain["requestContext"]["http"]["path"] = plain["rawPath"]
+    queried = {
+        **plain,
+        "rawQueryString": "utm=1&key=a&key=b",
+        "queryStringParameters": {"utm": "1", "key": "a,b"},
+    }
+
+    statuses = [
+        deployment.invoke(FUNCTION_OF[event], each)["statusCode"] for each in (plain, queried)
+    ]
+
+    assert statuses[0] == statuses[1] < 500
+
+
+SECRETS = [
+    ("login", "PERMIT_TOKEN_KEYS"),
+    ("login", "PERMIT_THROTTLE_KEY"),
+    ("login_refresh", "PERMIT_TOKEN_KEYS"),
+    ("licence_check", "PERMIT_MASTER_KEYS"),
+    ("jwks", "PERMIT_TOKEN_JWKS"),
+]
+BAD_SECRETS = [
+    (*secret, content)
+    for secret in SECRETS
+    for content in (None, "", "hunter2", "[]", '{"current": "hunter2"}')
+]
+# A password has no format: it can only be absent.
+BAD_SECRETS += [("health", "PERMIT_DATABASE_PASSWORD", content) for content in (None, "")]
+
+
+@pytest.mark.parametrize(("event", "variable", "content"), BAD_SECRETS)
+def test_a_bad_secret_is_named_at_the_first_invocation(
+    deployment: Deployment, event: str, variable: str, content: str | None
+) -> None:
+    """Absent, empty or malformed: the function stops with its name, and never its content."""
+    deployment.operator("rotate-token-key")
+    path = deployment.folder / "a-secret"
+    if content is not None:
+        path.write_text(content)
+    function, licence = FUNCTION_OF[event], deployment.vendor.licence()
+    deployment.environments[function] = deployment.start(function, **{variable: f"file:{path}"})
+    body = {"licence_check": {"key": licence["key"], "device": {"fingerprint": "f" * 16}}}
+
+    with pytest.raises((SecretUnavailable, MalformedSecret), match=variable) as refusal:
+        deployment.send(event, body.get(event))
+
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_a_whole_session_leaves_no_secret_in_the_log(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Ids and codes only: no key, token, password, fingerprint, name or email, right or wrong."""
+    with caplog.at_level(logging.DEBUG):
+        secrets = live_through_a_session(deployment)
+
+    printed = capsys.readouterr().out
+    logged = [json.loads(line) for line in printed.splitlines() if '"message":' in line]
+    requests = [line for line in logged if line["message"] == "request"]
+    codes = {line.get("code") for line in requests}
+    assert {"VALID", "RELEASED", "invalid_credentials", "invalid_request"} <= codes
+    assert {"correlation_id", "route", "status", "milliseconds"} <= set(requests[0])
+    assert [] == [secret for secret in secrets if secret in printed + caplog.text]
+
+
+def live_through_a_session(deployment: Deployment) -> list[str]:
+    """Every route, well and badly used; what must not be found afterwards."""
+    deployment.operator("rotate-token-key")
+    vendor = deployment.vendor
+    key = vendor.licence(holder={"email": "holder@example.com"})["key"]
+    password, email = vendor.password, vendor.email
+    device = {"name": "Jo's laptop", "components": {"disk": "component-of-a-machine"}}
+    tokens = deployment.send("login", {"email": email, "password": password}).body
+    renewed = deployment.send("login_refresh", {"refresh_token": tokens["refresh_token"]}).body
+    deployment.send("login", {"email": email, "password": "a-wrong-password"})
+    deployment.send("login", {"email": email, password: password})
+    deployment.send("login", {"email": password, "password": [password]})
+    deployment.send("login_logout", {"refresh_token": renewed["refresh_token"]})
+    deployment.send("login_refresh", {"refresh_token": tokens["refresh_token"]})
+    checked = deployment.check(key, device=device)
+    deployment.check(key.swapcase(), nonce="a-nonce-of-a-client")
+    deployment.send("licence_check", {"key": key, key: 1})
+    deployment.send("licence_check", raw_body=key)
+    deployment.release(key, fingerprint="fingerprint-of-a-machine")
+    for event in ("health", "jwks", "tenant_jwks"):
+        deployment.send(event)
+    deployment.invoke("sweep", {})
+    deployment.start("probe", PERMIT_HEALTH_URL="http://127.0.0.1:9/v1/health").handler(
+        {}, Context()
+    )
+    secrets = [key, key.lower(), password, email, "a-wrong-password", "holder@example.com"]
+    secrets += [checked["proof"], "fingerprint-of-a-machine", "component-of-a-machine"]
+    secrets += ["Jo's laptop", "a-nonce-of-a-client", "203.0.113.7"]
+    return secrets + [each[name] for each in (tokens, renewed) for name in each if "_token" in name]

@@ -1,0 +1,303 @@
+"""The throttle of the sign-in: what guessing costs, and that it locks nobody out for long."""
+
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from threading import Barrier
+
+import pytest
+from argon2 import PasswordHasher
+
+from deployment import Answer, Deployment
+from permit import accounts
+from permit.accounts import LoginSecrets, Tokens
+from permit.db import Database
+from permit.errors import InvalidCredentials, TooManyAttempts
+from permit.security import passwords
+from permit.settings import LoginSettings
+from racing import check_database, held_up
+
+EMAIL = "owner@example.com"
+PASSWORD = "correct horse battery staple"
+ORIGIN_SECRET = "cloudfront-proves-itself"
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def _cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Hundreds of attempts are made here, and their cost is not what is tested.
+    cheap = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+    monkeypatch.setattr(passwords, "_hasher", cheap)
+
+
+@pytest.fixture(autouse=True)
+def _user(deployment: Deployment) -> None:
+    deployment.operator("rotate-token-key")
+    deployment.operator("create-tenant", name="Example", email=EMAIL, password=PASSWORD)
+
+
+@pytest.fixture(autouse=True)
+def _standing_clock(deployment: Deployment, _user: None) -> None:
+    """Time passes only where a test says so: delays are exact, however slow the machine."""
+    deployment.sql(
+        """
+        CREATE TABLE public.standing_clock AS SELECT clock_timestamp() AS since;
+        CREATE OR REPLACE FUNCTION permit.clock() RETURNS timestamptz
+        LANGUAGE sql VOLATILE SECURITY DEFINER
+        RETURN (SELECT since FROM public.standing_clock)
+               + (SELECT shift FROM public.test_clock)
+        """
+    )
+
+
+def attempt(
+    deployment: Deployment,
+    email: str = EMAIL,
+    password: str = "wrong",
+    address: str = "203.0.113.7",
+    headers: dict[str, str | None] | None = None,
+) -> Answer:
+    body = {"email": email, "password": password}
+    return deployment.send("login", body, source_ip=address, headers=headers)
+
+
+def delays(deployment: Deployment, attempts: Iterable[tuple[str, str]]) -> list[int]:
+    """The seconds that each (email, address) had to wait before it was let in."""
+    waited = []
+    for email, address in attempts:
+        answer, seconds = attempt(deployment, email, address=address), 0
+        if answer.status == 429:
+            seconds = int(answer.headers["retry-after"])
+            deployment.pass_time(timedelta(seconds=seconds))
+            answer = attempt(deployment, email, address=address)
+        assert 401 == answer.status
+        waited.append(seconds)
+    return waited
+
+
+def addresses(count: int) -> list[str]:
+    return [f"198.51.{n // 250}.{n % 250 + 1}" for n in range(count)]
+
+
+DOUBLING = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
+
+
+@pytest.mark.parametrize("email", [EMAIL, "nobody@example.com"], ids=["known", "unknown"])
+def test_guesses_from_one_place_wait_ever_longer(deployment: Deployment, email: str) -> None:
+    """Five attempts are free, then the delay doubles up to 15 minutes, known email or not."""
+    waited = delays(deployment, [(email, "203.0.113.7")] * 18)
+
+    assert [*[0] * 6, *DOUBLING, 900, 900] == waited
+
+
+@pytest.mark.parametrize("email", [EMAIL, "nobody@example.com"], ids=["known", "unknown"])
+def test_guesses_from_everywhere_make_an_account_wait_briefly(
+    deployment: Deployment, email: str
+) -> None:
+    """From ever new addresses ten are free, and the account never waits more than 30 seconds."""
+    waited = delays(deployment, [(email, address) for address in addresses(18)])
+
+    assert [*[0] * 11, 1, 2, 4, 8, 16, 30, 30] == waited
+
+
+def test_one_address_cannot_try_every_account(deployment: Deployment) -> None:
+    """Fifty attempts are free to an address, an office too; then it waits up to a minute."""
+    waited = delays(deployment, [(f"user-{n}@example.com", "203.0.113.7") for n in range(59)])
+
+    assert [*[0] * 51, 1, 2, 4, 8, 16, 32, 60, 60] == waited
+
+
+def test_a_throttled_login_is_refused_as_a_problem(deployment: Deployment) -> None:
+    """429 with Retry-After, the same for a right password and for an email that nobody has."""
+    for email in (EMAIL, "nobody@example.com"):
+        for _ in range(6):
+            attempt(deployment, email)
+
+    wrong = attempt(deployment)
+    right = attempt(deployment, password=PASSWORD)
+    unknown = attempt(deployment, "nobody@example.com")
+
+    assert (429, "too_many_attempts") == (wrong.status, wrong.body["code"])
+    assert "1" == wrong.headers["retry-after"]
+    assert (wrong.status, wrong.text, wrong.headers) == (right.status, right.text, right.headers)
+    assert (wrong.status, wrong.text, wrong.headers) == (
+        unknown.status,
+        unknown.text,
+        unknown.headers,
+    )
+
+
+def test_what_is_refused_is_not_counted(deployment: Deployment) -> None:
+    """An impatient client does not lengthen its own wait."""
+    for _ in range(6):
+        attempt(deployment)
+
+    refused = [attempt(deployment) for _ in range(20)]
+
+    assert {(429, "1")} == {(answer.status, answer.headers["retry-after"]) for answer in refused}
+    assert [1] == delays(deployment, [(EMAIL, "203.0.113.7")])
+
+
+def test_parallel_guesses_count_each(deployment: Deployment) -> None:
+    """Twenty guesses at once, each on a connection of its own: six are let in, as one by one."""
+    secrets = login_secrets(deployment)
+    everyone = Barrier(20)
+
+    def guess(number: int) -> str:
+        database = Database(LoginSettings.from_environment(deployment.environ("login")))
+        try:
+            database.fetch_value("SELECT 1", {})  # connected, so that all guess at once
+            everyone.wait(30)
+            accounts.log_in(
+                database,
+                secrets,
+                email=EMAIL,
+                password=f"guess {number}",
+                address="203.0.113.7",
+                issuer="https://permit.example",
+            )
+        except (InvalidCredentials, TooManyAttempts) as refusal:
+            return refusal.code
+        finally:
+            database.close()
+        return "let in"
+
+    with ThreadPoolExecutor(20) as threads:
+        codes = sorted(threads.map(guess, range(20)))
+
+    assert ["invalid_credentials"] * 6 + ["too_many_attempts"] * 14 == codes
+
+
+def test_attempts_of_one_moment_do_not_block_each_other(deployment: Deployment) -> None:
+    """What was counted while an attempt waited for its turn is over when the turn comes."""
+    attempt(deployment)
+    others = "UPDATE permit.login_throttle SET blocked_until = permit.clock() + interval '1 second'"
+
+    def log_in(_: Database) -> Tokens:
+        with check_database(deployment, "login") as database:
+            return accounts.log_in(
+                database,
+                login_secrets(deployment),
+                email=EMAIL,
+                password=PASSWORD,
+                address="203.0.113.7",
+                issuer="https://permit.example",
+            )
+
+    with held_up(deployment, others, run=log_in) as waiting:
+        deployment.pass_time(timedelta(seconds=2))
+
+    assert waiting.result().access_token
+
+
+def login_secrets(deployment: Deployment) -> LoginSecrets:
+    settings = LoginSettings.from_environment(deployment.environ("login"))
+    return LoginSecrets(token_keys=settings.token_keys, throttle_key=settings.throttle_key)
+
+
+def test_a_complete_login_resets_the_account(deployment: Deployment) -> None:
+    """Five wrong, one right, and there are five free attempts again."""
+    for _ in range(5):
+        attempt(deployment)
+
+    right = attempt(deployment, password=PASSWORD)
+
+    assert 200 == right.status
+    assert [*[0] * 6, 1] == delays(deployment, [(EMAIL, "203.0.113.7")] * 7)
+
+
+def test_an_own_account_does_not_reset_the_address(deployment: Deployment) -> None:
+    """Whoever has an account cannot buy himself new guesses at others by signing in to it."""
+    for n in range(50):
+        attempt(deployment, f"user-{n}@example.com")
+
+    own = attempt(deployment, password=PASSWORD)
+    next_guess = attempt(deployment, "user-50@example.com")
+
+    assert (200, 429) == (own.status, next_guess.status)
+
+
+def test_an_attacker_elsewhere_makes_the_owner_wait_briefly(deployment: Deployment) -> None:
+    """However often another place has guessed, the owner waits 30 seconds at most."""
+    delays(deployment, [(EMAIL, "198.51.100.9")] * 16)
+
+    refused = attempt(deployment, password=PASSWORD)
+    deployment.pass_time(timedelta(seconds=int(refused.headers["retry-after"])))
+    right = attempt(deployment, password=PASSWORD)
+
+    assert 429 == refused.status
+    assert int(refused.headers["retry-after"]) <= 30
+    assert 200 == right.status
+
+
+def test_an_hour_without_attempts_forgets(deployment: Deployment) -> None:
+    """Counters expire an hour after the last attempt, and sweep clears them."""
+    delays(deployment, [(EMAIL, "203.0.113.7")] * 12)
+
+    deployment.pass_time(60 * MINUTE)
+
+    assert [*[0] * 6, 1] == delays(deployment, [(EMAIL, "203.0.113.7")] * 7)
+
+
+def test_one_ipv6_network_is_one_address(deployment: Deployment) -> None:
+    """A customer's /64 gives no new address at every guess; the next /64 is another customer."""
+    for n in range(6):
+        attempt(deployment, address=f"2001:db8:1:1::{n + 1:x}")
+
+    same = attempt(deployment, address="2001:db8:1:1:ffff:ffff:ffff:ffff")
+    other = attempt(deployment, address="2001:db8:1:2::1")
+
+    assert (429, 401) == (same.status, other.status)
+
+
+@pytest.mark.parametrize(
+    ("sent", "is_believed"),
+    [(ORIGIN_SECRET, True), ("guessed", False), ("", False), (None, False)],
+    ids=["the secret", "another", "empty", "none"],
+)
+def test_cloudfronts_address_counts_only_with_the_origin_secret(
+    deployment: Deployment, sent: str | None, is_believed: bool
+) -> None:
+    """A forged viewer address does not get its sender round the throttle."""
+    deployment.environments["login"] = deployment.start("login", PERMIT_ORIGIN_SECRET=ORIGIN_SECRET)
+
+    statuses = [
+        attempt(
+            deployment,
+            headers={
+                "cloudfront-viewer-address": f"198.51.100.{n}:4711",
+                "x-origin-secret": sent,
+            },
+        ).status
+        for n in range(1, 8)
+    ]
+
+    assert [*[401] * 6, 401 if is_believed else 429] == statuses
+
+
+def test_neither_address_nor_email_rests_in_the_database(deployment: Deployment) -> None:
+    """Rows are keyed by HMACs: 32 bytes, which change with the throttle key."""
+    attempt(deployment)
+    [(first,)] = deployment.sql("SELECT array_agg(key) FROM permit.login_throttle")
+
+    (deployment.folder / "throttle-key").write_text("ab" * 32)
+    deployment.environments["login"] = deployment.start("login")
+    attempt(deployment)
+
+    [(both,)] = deployment.sql("SELECT array_agg(key) FROM permit.login_throttle")
+    assert (3, 6) == (len(first), len(both))
+    assert {32} == {len(key) for key in both}
+
+
+def test_sessions_and_resets_leave_no_row_behind(deployment: Deployment) -> None:
+    """Expired counters are the sweep's to clear, and only those."""
+    attempt(deployment, "old@example.com")
+    deployment.pass_time(59 * MINUTE)
+    attempt(deployment, "new@example.com")
+    deployment.pass_time(2 * MINUTE)
+
+    counts = deployment.invoke("sweep", {})
+
+    # The address was charged again by the second attempt.
+    assert 2 == counts["throttles_ended"]
+    assert [(3,)] == deployment.sql("SELECT count(*) FROM permit.login_throttle")

@@ -1,0 +1,293 @@
+"""`make run`, `make operator` and `make reset`, as a newcomer meets them."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import psycopg
+import pytest
+
+from local.postgres import running_postgres
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 60.0
+FACTS = {"base_url", "tenant_id", "email", "password", "licence_key"}
+PASSWORD = "tests-only"
+RUN = (sys.executable, "-m", "local.run")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A `make run` that is up."""
+
+    process: subprocess.Popen[bytes]
+    folder: Path
+    output: str
+
+    @property
+    def facts(self) -> dict[str, str]:
+        return json.loads((self.folder / "demo.json").read_text())
+
+    def paste(self) -> list[Any]:
+        """What the three commands of the welcome answer, pasted into a shell as they stand."""
+        commands = re.findall(r"^  (curl .*)$", self.output, re.MULTILINE)
+        return [
+            json.loads(subprocess.run(["bash", "-c", each], check=True, capture_output=True).stdout)
+            for each in commands
+        ]
+
+    def everything(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+
+def environment(folder: Path, **variables: str) -> dict[str, str]:
+    inherited = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "MAKELEVEL")}
+    return inherited | {"PERMIT_FOLDER": str(folder), "PORT": "0"} | variables
+
+
+@contextmanager
+def running(folder: Path, *, start: tuple[str, ...] = RUN, **variables: str) -> Generator[Run]:
+    output = folder.with_name(f"{folder.name}.output")
+    with output.open("w") as file:
+        process = subprocess.Popen(
+            start,
+            cwd=ROOT,
+            env=environment(folder, **variables),
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        until(lambda: "Ctrl-C stops" in output.read_text() or process.poll() is not None)
+        assert process.poll() is None, output.read_text()
+        yield Run(process=process, folder=folder, output=output.read_text())
+    finally:
+        process.terminate()
+        process.wait(PATIENCE)
+
+
+def command(module: str, folder: Path, *words: str, **variables: str) -> tuple[int, str, str]:
+    """A command that ends by itself: its status, output, and what it complains of."""
+    result = subprocess.run(
+        [sys.executable, "-m", f"local.{module}", *words],
+        cwd=ROOT,
+        env=environment(folder, **variables),
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    return result.returncode, result.stdout, result.stderr
+
+
+def refusal(folder: Path, **variables: str) -> str:
+    """The one line of a `make run` that is refused."""
+    status, output, complaint = command("run", folder, **variables)
+    assert (status, output, complaint.count("\n")) == (1, "", 1), complaint
+    return complaint.strip()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.05)
+
+
+def all_end(processes: list[psutil.Process]) -> bool:
+    return not psutil.wait_procs(processes, timeout=20)[1]
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the service has run once."""
+    folder = tmp_path_factory.mktemp("permit") / "used"
+    with running(folder):
+        return folder
+
+
+def test_the_first_run_makes_a_demo_whose_three_commands_work(tmp_path: Path) -> None:
+    with running(tmp_path / "new") as run:
+        health, login, check = run.paste()
+
+        assert run.facts.keys() == FACTS
+        assert health["status"] == "ok"
+        assert login["token_type"] == "Bearer"
+        assert (check["valid"], check["code"]) == (True, "VALID")
+        assert (run.folder / "demo.json").stat().st_mode & 0o777 == 0o600
+        assert all(
+            secret.stat().st_mode & 0o777 == 0o600 for secret in run.folder.glob("secrets/*")
+        )
+
+
+def test_starting_again_keeps_the_data_and_the_facts(used: Path) -> None:
+    before = json.loads((used / "demo.json").read_text())
+
+    with running(used) as run:
+        assert run.facts | {"base_url": ""} == before | {"base_url": ""}
+        assert run.facts["base_url"] in run.output
+        assert run.paste()[1]["token_type"] == "Bearer"
+
+
+def test_what_a_running_service_allows_beside_it(used: Path) -> None:
+    """Operator commands; neither a second run nor a reset."""
+    with running(used) as run:
+        words = ("create-user", f"tenant_id={run.facts['tenant_id']}", "email=beside@example.com")
+        status, output, _ = command("operator", used, *words)
+        second_run = refusal(used)
+        reset_status, _, complaint = command("reset", used)
+
+    assert (status, json.loads(output)["ok"]) == (0, True)
+    assert second_run == f"permit: {used} is in use by another `make run`"
+    assert (reset_status, complaint.strip()) == (1, second_run)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_no_process_is_left_behind(used: Path, how: signal.Signals) -> None:
+    with running(used) as run:
+        everything = run.everything()
+
+        run.process.send_signal(how)
+
+        assert run.process.wait(PATIENCE) == (-9 if how == signal.SIGKILL else 0)
+        assert len(everything) > 5
+        assert all_end(everything)
+
+
+@pytest.mark.parametrize("which", ["guard", "postmaster"])
+def test_without_postgres_the_run_ends(used: Path, which: str) -> None:
+    with running(used) as run:
+        everything = run.everything()
+        postmaster = int((used / "postgres" / "postmaster.pid").read_text().split()[0])
+        guard = psutil.Process(postmaster).ppid()
+
+        os.kill(guard if which == "guard" else postmaster, signal.SIGKILL)
+
+        assert run.process.wait(PATIENCE) == 1
+        assert all_end(everything)
+        printed = used.with_name("used.output").read_text().splitlines()
+        assert printed[-1].startswith("permit: Postgres has ended")
+
+
+def test_a_run_that_was_killed_does_not_stop_the_next(used: Path) -> None:
+    with running(used) as run:
+        run.process.kill()
+        run.process.wait()
+    # A pid that somebody else has by now.
+    (used / "postgres" / "postmaster.pid").write_text(f"{os.getpid()}\n")
+
+    with running(used) as run:
+        assert run.paste()[0]["status"] == "ok"
+
+
+def test_a_run_ends_with_the_make_that_started_it(used: Path, tmp_path: Path) -> None:
+    makefile = tmp_path / "Makefile"
+    makefile.write_text(f"run:\n\t@exec {' '.join(RUN)}\n")
+
+    with running(used, start=("make", "-f", str(makefile), "run")) as make:
+        everything = make.everything()
+
+        make.process.kill()
+
+        assert all_end(everything)
+
+
+def test_a_port_in_use_is_said_in_one_line(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+
+        assert refusal(tmp_path, PORT=str(port)).startswith(f"permit: port {port} is in use")
+
+
+def test_a_port_that_is_none_is_said_in_one_line(tmp_path: Path) -> None:
+    assert "PORT is 'eighty'" in refusal(tmp_path, PORT="eighty")
+
+
+@pytest.fixture(scope="module")
+def other_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Somebody's Postgres with a database each for two of its users; the address lacks a user."""
+    folder = tmp_path_factory.mktemp("other")
+    with running_postgres(folder / "postgres", folder / "postgres.log", PASSWORD) as server:
+        with server.connect() as connection:
+            connection.execute(f"CREATE ROLE owner LOGIN CREATEROLE PASSWORD '{PASSWORD}'")
+            connection.execute(f"CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'")
+            connection.execute("CREATE DATABASE licences OWNER owner")
+        yield f"127.0.0.1:{server.port}/licences"
+
+
+def test_a_given_database_is_used_and_reset(tmp_path: Path, other_server: str) -> None:
+    url = f"postgresql://owner:{PASSWORD}@{other_server}"
+    folder = tmp_path / "given"
+
+    with running(folder, DATABASE_URL=url) as run:
+        assert run.paste()[2]["code"] == "VALID"
+        assert not (folder / "postgres").exists()
+    with running(tmp_path / "another", DATABASE_URL=url) as run:
+        # The first demo's facts are not here, and its email is taken.
+        assert run.facts["email"] != "owner@example.com"
+        assert run.paste()[1]["token_type"] == "Bearer"
+
+    assert command("reset", folder, DATABASE_URL=url)[0] == 0
+    with psycopg.connect(url) as connection:
+        assert not connection.execute(
+            "SELECT 1 FROM pg_namespace WHERE nspname = 'permit'"
+        ).rowcount
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("not a database", "DATABASE_URL is not like"),
+        (f"postgresql://owner:{PASSWORD}@127.0.0.1:1/licences", "Connection refused"),
+        ("postgresql://owner:wrong-secret@{server}", "password authentication failed"),
+        ("postgresql://guest:tests-only@{server}", "role guest needs CREATEROLE"),
+    ],
+    ids=["malformed", "unreachable", "refused", "without rights"],
+)
+def test_a_broken_database_url_is_said_in_one_line(
+    tmp_path: Path, other_server: str, url: str, reason: str
+) -> None:
+    complaint = refusal(tmp_path, DATABASE_URL=url.format(server=other_server))
+
+    assert reason in complaint
+    assert "wrong-secret" not in complaint
+    assert PASSWORD not in complaint
+
+
+def test_an_operator_command_starts_the_database_if_it_must(used: Path) -> None:
+    tenant_id = json.loads((used / "demo.json").read_text())["tenant_id"]
+    words = ("create-product", f"tenant_id={tenant_id}", "code=editor", "name=The editor")
+
+    status, output, _ = command("operator", used, *words)
+
+    assert (status, json.loads(output)["ok"]) == (0, True)
+
+
+def test_a_refused_operator_command_is_a_failure(used: Path) -> None:
+    status, output, _ = command("operator", used, "no-such-command")
+
+    assert (status, json.loads(output)["ok"]) == (1, False)
+
+
+def test_an_operator_command_needs_a_database(tmp_path: Path) -> None:
+    status, _, complaint = command("operator", tmp_path / "none", "rotate-token-key")
+
+    assert (status, complaint) == (1, "permit: there is no database yet: `make run` makes it\n")
+
+
+def test_reset_drops_the_data(used: Path) -> None:
+    # The last test of this file: the others have no more use for the folder.
+    status, _, _ = command("reset", used)
+
+    assert status == 0
+    assert not used.exists()

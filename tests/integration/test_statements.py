@@ -1,0 +1,104 @@
+"""Every statement that the suite sent through the functions' roles: none pins an RDS Proxy session.
+
+Runs last (conftest.py). What pins a session for PostgreSQL:
+https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html
+"""
+
+import re
+from collections import Counter
+
+import pytest
+
+from deployment import Deployment
+from servers import Server, Statement
+
+LONGEST = 16 * 1024
+# As the whole of a statement or the head of one of several.
+COMMANDS = re.compile(
+    r"(?:^|;)\s*(?:SET|RESET|PREPARE|EXECUTE|DEALLOCATE|DISCARD|DECLARE|LISTEN|UNLISTEN|LOAD"
+    r"|CREATE\s+(?:LOCAL\s+|GLOBAL\s+)?TEMP(?:ORARY)?)\b",
+    re.IGNORECASE,
+)
+CALLS = re.compile(
+    r"\b(?:set_config|nextval|setval|lastval|pg_(?:try_)?advisory_lock(?:_shared)?)\s*\(",
+    re.IGNORECASE,
+)
+COMMENTS = re.compile(r"/\*.*?\*/|--[^\n]*", re.DOTALL)
+
+
+def pins(statement: str) -> bool:
+    text = COMMENTS.sub(" ", statement)
+    is_long = len(statement.encode()) > LONGEST
+    return is_long or bool(COMMANDS.search(text) or CALLS.search(text))
+
+
+def by_pooler(statement: Statement) -> bool:
+    """PgBouncer names its client to each server connection in words of its own."""
+    return statement.text == "SET application_name='permit';"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SET statement_timeout = 1",
+        "  set local permit.tenant = 'x'",
+        "/* why */ SET search_path = permit",
+        "-- why\nRESET ALL",
+        "SELECT set_config('permit.tenant', $1, true)",
+        "SELECT pg_catalog.set_config ($1, $2, false)",
+        "SELECT 1; DISCARD ALL",
+        "DEALLOCATE ALL",
+        "PREPARE p AS SELECT 1",
+        "DECLARE c CURSOR FOR SELECT 1",
+        "LISTEN events",
+        "SELECT nextval('s')",
+        "SELECT pg_advisory_lock(1)",
+        "CREATE TEMP TABLE t ()",
+        f"SELECT '{'x' * LONGEST}'",
+    ],
+)
+def test_what_pins_is_recognised(statement: str) -> None:
+    """Each kind that AWS documents is found, or the test below would prove nothing."""
+    assert pins(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "BEGIN",
+        "COMMIT",
+        "UPDATE permit.users SET role = $1",
+        "INSERT INTO t VALUES ($1) ON CONFLICT (id) DO UPDATE SET a = 1",
+        "SELECT pg_advisory_xact_lock(1)",
+        "SELECT permit.enter_as_operator($1)",
+    ],
+)
+def test_what_does_not_pin_is_let_through(statement: str) -> None:
+    """Ordinary statements, transactions and calls of functions are what a proxy is for."""
+    assert not pins(statement)
+
+
+def test_no_statement_of_the_suite_pins_a_session(deployment: Deployment, server: Server) -> None:
+    """Nothing that any test made a function send; and here it is known how much that is."""
+    deployment.send("health")
+    deployment.operator("rotate-token-key")
+    licence = deployment.vendor.licence()
+    user = {"email": deployment.vendor.email, "password": deployment.vendor.password}
+    token = deployment.send("login", user).body["refresh_token"]
+    deployment.send("login_refresh", {"refresh_token": token})
+    deployment.send("login_logout", {"refresh_token": token})
+    deployment.send("tenant_jwks", path=f"/v1/tenants/{deployment.vendor.tenant_id}/jwks.json")
+    deployment.check(licence["key"])
+    deployment.check(licence["key"])
+    deployment.release(licence["key"], fingerprint="fingerprint-of-a-machine")
+    deployment.invoke("sweep", {})
+
+    sent = [s for s in server.statements() if s.user.startswith("permit_") and not by_pooler(s)]
+
+    mine = Counter(s.user for s in sent if s.database == deployment.database)
+    operator = mine.pop("permit_operator")
+    expected = {"permit_public": 2, "permit_login": 4, "permit_check": 4, "permit_sweep": 1}
+    assert expected == mine
+    # Four commands that write: each at least BEGIN, the tenant's entry, its own, COMMIT.
+    assert operator >= 16
+    assert [] == sorted({s.text for s in sent if pins(s.text)})

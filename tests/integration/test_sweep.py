@@ -1,0 +1,124 @@
+"""The sweep: it clears what is over, touches nothing else, and publishes what it found."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from deployment import Deployment
+
+DAY = timedelta(days=1)
+NOTHING = {
+    "seats_lapsed": 0,
+    "sessions_ended": 0,
+    "throttles_ended": 0,
+    "swaps_forgotten": 0,
+    "seats_taken": 0,
+}
+
+
+def sweep(deployment: Deployment) -> dict[str, Any]:
+    return deployment.invoke("sweep", {})
+
+
+def test_nothing_to_do(deployment: Deployment) -> None:
+    """An empty database gives zeros."""
+    assert NOTHING == sweep(deployment)
+
+
+def test_seats_lapse(deployment: Deployment) -> None:
+    """A floating seat that was not checked for its time; a node-locked one never."""
+    vendor = deployment.vendor
+    floating = vendor.licence(vendor.policy(seat_ttl="PT10M", max_devices=2))
+    locked = vendor.licence(vendor.policy(max_devices=2))
+    for key in (floating["key"], locked["key"]):
+        deployment.check(key, "fingerprint-number-1")
+    deployment.pass_time(timedelta(minutes=6))
+    deployment.check(floating["key"], "fingerprint-number-2")
+    deployment.pass_time(timedelta(minutes=6))
+
+    counts = sweep(deployment)
+
+    assert {**NOTHING, "seats_lapsed": 1, "seats_taken": 2} == counts
+    assert {**NOTHING, "seats_taken": 2} == sweep(deployment)
+    [(state,)] = deployment.sql(
+        "SELECT state FROM permit.devices WHERE licence_id = %s ORDER BY first_seen_at LIMIT 1",
+        floating["id"],
+    )
+    assert "lapsed" == state
+
+
+@pytest.mark.parametrize("command", ["block-device", "release-device"])
+def test_a_device_without_a_seat_stays_as_it_is(deployment: Deployment, command: str) -> None:
+    """Above all a block: the sweep lifts none, however long it lasts."""
+    vendor = deployment.vendor
+    licence = vendor.licence(vendor.policy(seat_ttl="PT10M", max_devices=1))
+    device = deployment.check(licence["key"])["device"]["id"]
+    vendor.command(command, licence, device_id=device)
+    before = deployment.sql("SELECT state FROM permit.devices")
+    deployment.pass_time(1000 * DAY)
+
+    assert NOTHING == sweep(deployment)
+    assert before == deployment.sql("SELECT state FROM permit.devices")
+
+
+def test_sessions_are_cleared_with_their_tokens(deployment: Deployment) -> None:
+    """Once expired, or a week after they ended; a replay is recognised until then."""
+    deployment.operator("rotate-token-key")
+    user = {"email": deployment.vendor.email, "password": deployment.vendor.password}
+    tokens = [deployment.send("login", user).body["refresh_token"] for _ in range(2)]
+    deployment.send("login_logout", {"refresh_token": tokens[0]})
+
+    deployment.pass_time(6 * DAY)
+    early = sweep(deployment)
+    deployment.pass_time(2 * DAY)
+    ended = sweep(deployment)
+    deployment.pass_time(83 * DAY)
+    expired = sweep(deployment)
+
+    assert [0, 1, 1] == [counts["sessions_ended"] for counts in (early, ended, expired)]
+    assert [(0,)] == deployment.sql("SELECT count(*) FROM permit.refresh_tokens")
+
+
+def test_swaps_are_forgotten_after_thirty_days(deployment: Deployment) -> None:
+    """When none of them counts against max_releases any more."""
+    licence = deployment.vendor.licence()
+    deployment.check(licence["key"])
+    deployment.release(licence["key"], fingerprint="fingerprint-of-a-machine")
+
+    deployment.pass_time(29 * DAY)
+    early = sweep(deployment)
+    deployment.pass_time(2 * DAY)
+
+    assert (0, 1) == (early["swaps_forgotten"], sweep(deployment)["swaps_forgotten"])
+
+
+def test_a_locked_seat_is_left_for_next_time(deployment: Deployment) -> None:
+    """The sweep waits for nobody."""
+    vendor = deployment.vendor
+    licence = vendor.licence(vendor.policy(seat_ttl="PT10M", max_devices=1))
+    deployment.check(licence["key"])
+    deployment.pass_time(timedelta(minutes=11))
+
+    with deployment.server.connect(deployment.database) as holder, holder.transaction():
+        holder.execute("SELECT 1 FROM permit.devices FOR UPDATE")
+        held = sweep(deployment)
+
+    assert (0, 1) == (held["seats_lapsed"], sweep(deployment)["seats_lapsed"])
+
+
+def test_the_dashboard_gets_its_figures(
+    deployment: Deployment, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One EMF line, in the namespace that the template's alarms and dashboard read."""
+    deployment.check(deployment.vendor.licence()["key"])
+    capsys.readouterr()
+
+    sweep(deployment)
+
+    [line] = [line for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    published = json.loads(line)
+    assert "Permit" == published["_aws"]["CloudWatchMetrics"][0]["Namespace"]
+    assert [1.0] == published["SeatsTaken"]
+    assert [0.0] == published["SeatsLapsed"]

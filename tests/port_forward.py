@@ -1,0 +1,37 @@
+"""A port of this machine's loopback, shown to containers at another of its addresses."""
+
+import socket
+import socketserver
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+
+
+@contextmanager
+def forwarded(port: int, *, address: str) -> Generator[int]:
+    """The port at that address which leads to 127.0.0.1:port."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            with socket.create_connection(("127.0.0.1", port)) as inner:
+                back = threading.Thread(target=_pump, args=(inner, self.request), daemon=True)
+                back.start()
+                _pump(self.request, inner)
+                back.join()
+
+    with socketserver.ThreadingTCPServer((address, 0), Handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+
+
+def _pump(source: socket.socket, target: socket.socket) -> None:
+    # Either side may go whenever it likes; the other is then told the same way.
+    with suppress(OSError):
+        while received := source.recv(65_536):
+            target.sendall(received)
+    with suppress(OSError):
+        target.shutdown(socket.SHUT_WR)

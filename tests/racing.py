@@ -1,0 +1,92 @@
+"""Races on real parallel connections: each runner is a thread with a `Database` of its own.
+
+At the level of the services, not of the handlers: Powertools keeps the current event on a class,
+as one execution environment serves one request at a time.
+"""
+
+from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from hashlib import sha256
+from threading import Barrier
+from time import monotonic, sleep
+from typing import Any, TypeVar
+
+import psycopg
+
+from deployment import Deployment
+from permit import licensing
+from permit.db import Database
+from permit.licensing import CheckOutcome
+from permit.queries.checks import DeviceSent
+from permit.settings import DatabaseSettings
+from permit.verdicts import Question
+
+Result = TypeVar("Result")
+
+_PATIENCE = 30.0
+
+
+def race(deployment: Deployment, runners: Iterable[Callable[[Database], Result]]) -> list[Result]:
+    """Runs all at once, each on a connection that is open before the start; results in order."""
+    waiting = [*runners]
+    start = Barrier(len(waiting), timeout=_PATIENCE)
+
+    def run(runner: Callable[[Database], Result]) -> Result:
+        with check_database(deployment) as database:
+            start.wait()
+            return runner(database)
+
+    with ThreadPoolExecutor(len(waiting)) as pool:
+        return [*pool.map(run, waiting)]
+
+
+@contextmanager
+def check_database(deployment: Deployment, function: str = "licence_check") -> Generator[Database]:
+    """An open connection as this function has it."""
+    database = Database(DatabaseSettings.from_environment(deployment.environ(function)))
+    database.fetch_value("SELECT 1", {})
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def checking(key: str, fingerprint: str, **sent: Any) -> Callable[[Database], CheckOutcome]:
+    """A check of this device, to be raced."""
+    device = DeviceSent(fingerprint_hash=sha256(fingerprint.encode()).digest(), **sent)
+    return lambda database: licensing.check(database, key, device, Question(has_device=True))
+
+
+@contextmanager
+def held_up(
+    deployment: Deployment, blocker: str, *parameters: object, run: Callable[[Database], Result]
+) -> Generator[Future[Result]]:
+    """Starts `run` while an uncommitted statement, `blocker`, holds a lock that it needs.
+
+    In the block it waits; at its end the blocker commits, and the future gets its result.
+    """
+    with (
+        deployment.server.connect(deployment.database) as holder,
+        check_database(deployment) as database,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        with holder.transaction():
+            holder.execute(blocker, parameters)
+            future = pool.submit(run, database)
+            _await_waiter(deployment, holder, future)
+            yield future
+        future.exception(_PATIENCE)
+
+
+def _await_waiter(deployment: Deployment, holder: psycopg.Connection, future: Future[Any]) -> None:
+    give_up_at = monotonic() + _PATIENCE
+    while not deployment.sql(
+        "SELECT pid FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))",
+        holder.info.backend_pid,
+    ):
+        if future.done():
+            raise AssertionError(f"nothing held it up: {future.result()}")
+        if monotonic() > give_up_at:
+            raise AssertionError("it never came to wait")
+        sleep(0.005)

@@ -1,0 +1,123 @@
+"""`make sam`: every event by `sam local invoke`, in Docker, over the embedded Postgres."""
+
+import json
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from artifacts import HOST, build
+from permit.migrate import LOGIN_ROLES
+from permit.security.token_keys import TokenKeys
+from port_forward import forwarded
+from sam_template import ROOT, events
+from servers import PASSWORD, embedded
+
+# In the order of a deployment: the schema, then the owner who signs in. The events' refresh token
+# and tenant exist nowhere, and nobody listens where the probe asks.
+EXPECTED: dict[str, tuple[str, dict[str, Any]]] = {
+    "migrate": ("MigrateFunction", {}),
+    "operator_create_tenant": ("OperatorFunction", {"ok": True}),
+    "health": ("HealthFunction", {"statusCode": 200}),
+    "login": ("LoginFunction", {"statusCode": 200}),
+    "login_refresh": ("LoginFunction", {"statusCode": 401}),
+    "login_logout": ("LoginFunction", {"statusCode": 204}),
+    "licence_check": ("LicenceCheckFunction", {"statusCode": 200}),
+    "licence_release": ("LicenceCheckFunction", {"statusCode": 200}),
+    "jwks": ("JwksFunction", {"statusCode": 200}),
+    "tenant_jwks": ("JwksFunction", {"statusCode": 404}),
+    "sweep": ("SweepFunction", {}),
+    "probe": ("ProbeFunction", {"healthy": False, "reason": "refused"}),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamLocal:
+    template: Path
+    variables: Path
+
+    def invoke(self, logical_id: str, event: str) -> Any:
+        """The function's answer: the last line that SAM prints."""
+        command = [
+            *(ROOT / ".venv-sam" / "bin" / "sam", "local", "invoke", logical_id),
+            *("--template", self.template, "--event", ROOT / "events" / f"{event}.json"),
+            *("--env-vars", self.variables, "--parameter-overrides", f"Architecture={HOST}"),
+            # What is there is used; an image that is missing is fetched all the same.
+            "--skip-pull-image",
+        ]
+        run = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert run.returncode == 0, run.stderr
+        answer = json.loads(run.stdout.splitlines()[-1])
+        assert "errorType" not in answer, run.stderr
+        return answer
+
+
+@pytest.fixture(scope="session")
+def sam_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SamLocal]:
+    folder = tmp_path_factory.mktemp("sam")
+    for parent in (folder, *folder.parents[:2]):
+        parent.chmod(0o755)  # Postgres runs as another user than root
+    artifacts = build(HOST)
+    with ExitStack() as exits:
+        server = exits.enter_context(embedded(folder))
+        with server.connect() as connection:
+            connection.execute(f"CREATE ROLE owner LOGIN CREATEROLE PASSWORD '{PASSWORD}'")
+            connection.execute("CREATE DATABASE permit OWNER owner")
+        host, port = "host.docker.internal", server.port
+        if sys.platform == "linux":
+            host = bridge_address()
+            port = exits.enter_context(forwarded(server.port, address=host))
+        variables = folder / "variables.json"
+        variables.write_text(json.dumps({"Parameters": values(host, port)}), encoding="utf-8")
+        yield SamLocal(template=artifacts.folder / "template.yaml", variables=variables)
+
+
+@pytest.mark.parametrize("event", EXPECTED)
+def test_sam_local_invokes_the_event(sam_local: SamLocal, event: str) -> None:
+    """The event as it stands, and the answer that it should get."""
+    function, expected = EXPECTED[event]
+
+    answer = sam_local.invoke(function, event)
+
+    assert expected == {name: answer[name] for name in expected}
+
+
+def test_every_event_is_invoked() -> None:
+    """The list above leaves none out."""
+    assert set(events()) == set(EXPECTED)
+
+
+def bridge_address() -> str:
+    """Where containers find this machine: the first address of the network that they are on."""
+    subnet = "{{(index .IPAM.Config 0).Subnet}}"
+    command = ["docker", "network", "inspect", "bridge", "--format", subnet]
+    run = subprocess.run(command, check=True, capture_output=True, text=True)
+    return str(ip_network(run.stdout.strip())[1])
+
+
+def values(host: str, port: int) -> dict[str, str]:
+    """The variables that the template names, for every function alike."""
+    now = datetime.now(UTC)
+    token_keys = TokenKeys(keys=()).rotated(now)
+    return {
+        "PERMIT_DATABASE_HOST": host,
+        "PERMIT_DATABASE_PORT": str(port),
+        "PERMIT_DATABASE_NAME": "permit",
+        "PERMIT_DATABASE_PASSWORD": PASSWORD,
+        "PERMIT_DATABASE_CA": "",
+        "PERMIT_MASTER_KEYS": json.dumps({"current": "1", "1": secrets.token_hex(32)}),
+        "PERMIT_TOKEN_KEYS": token_keys.dump(),
+        "PERMIT_TOKEN_JWKS": json.dumps(token_keys.jwks(now)),
+        "PERMIT_THROTTLE_KEY": secrets.token_hex(32),
+        "PERMIT_OWNER_CREDENTIALS": json.dumps({"username": "owner", "password": PASSWORD}),
+        "PERMIT_ROLE_PASSWORDS": json.dumps(dict.fromkeys(LOGIN_ROLES, PASSWORD)),
+        "PERMIT_HEALTH_URL": "http://127.0.0.1:9/v1/health",
+    }

@@ -1,0 +1,164 @@
+"""The types that every contract shares: text that can be stored, durations, objects."""
+
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from permit.contracts import (
+    Contract,
+    Lease,
+    Name,
+    Overlap,
+    SeatTtl,
+    StorableObject,
+    Term,
+    duration_seconds,
+)
+
+DAY = 86_400.0
+DURATIONS = {
+    "PT1S": 1.0,
+    "PT90S": 90.0,
+    "PT1M": 60.0,
+    "PT36H": 1.5 * DAY,
+    "P1D": DAY,
+    "P2W": 14 * DAY,
+    "P1M": 30.4375 * DAY,
+    "P1Y": 365.25 * DAY,
+    "P1Y2M3W4DT5H6M7S": (365.25 + 2 * 30.4375 + 21 + 4) * DAY + 5 * 3600 + 6 * 60 + 7,
+    "P0D": 0.0,
+    "P999Y": 999 * 365.25 * DAY,
+}
+
+
+@pytest.mark.parametrize("text", DURATIONS)
+def test_a_duration_is_read(text: str) -> None:
+    """A duration of whole numbers has about so many seconds."""
+    assert DURATIONS[text] == duration_seconds(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "P", "PT", "P1", "1Y", "P1YT", "P1S", "PT1D", "PT1Y", "P1D2M", "PT1S1M"),
+        *("P1.5Y", "PT0.5S", "P-1D", "-P1D", "+P1D", "p1d", "P1y", " P1D", "P1D ", "P1D\n"),
+        *("P1000Y", "P10000M", "PT1000000000S", "P1Y1Y", "P١D", "P1 D", "1 day", "P0001-00-00"),
+        *("P1D\x00", "P1D; DROP TABLE permit.licences"),
+    ],
+)
+def test_what_is_no_duration_is_refused(text: str) -> None:
+    """Fractions, signs, wrong order, other digits, white space and anything after it."""
+    with pytest.raises(ValueError, match="ISO 8601"):
+        duration_seconds(text)
+
+
+BOUNDS: list[tuple[Any, str, bool]] = [
+    (Term, "PT0S", False),
+    (Term, "PT1S", True),
+    (Term, "P100Y", True),
+    (Term, "P100YT1S", False),
+    (SeatTtl, "PT1S", False),
+    (SeatTtl, "PT2S", True),
+    (SeatTtl, "P1Y", True),
+    (SeatTtl, "P1Y1D", False),
+    (Lease, "PT0S", False),
+    (Lease, "P1Y", True),
+    (Lease, "P400D", False),
+    (Overlap, "PT0S", True),
+    (Overlap, "P13M", False),
+]
+
+
+@pytest.mark.parametrize(("kind", "text", "is_accepted"), BOUNDS)
+def test_each_kind_of_duration_has_its_bounds(kind: Any, text: str, is_accepted: bool) -> None:
+    """The shortest and the longest are accepted as they are written, one more is not."""
+    try:
+        accepted = TypeAdapter[str](kind).validate_python(text) == text
+    except ValidationError:
+        accepted = False
+
+    assert is_accepted == accepted
+
+
+@pytest.mark.parametrize("text", ["", "a" * 201, "a\x00b", "\x00", "\ud800", "ok\udfff"], ids=ascii)
+def test_text_that_postgres_cannot_store_is_refused(text: str) -> None:
+    """Empty, too long, NUL and lone surrogates, wherever they stand."""
+    with pytest.raises(ValidationError):
+        TypeAdapter(Name).validate_python(text)
+
+
+@pytest.mark.parametrize("text", ["a", "é" * 200, "line\nbreak", "\U0001f4bb", "'; --", "\uffff"])
+def test_any_other_text_is_kept_as_it_is(text: str) -> None:
+    """Length is counted in characters, and nothing is trimmed or escaped."""
+    assert text == TypeAdapter(Name).validate_python(text)
+
+
+def nested(levels: int) -> Any:
+    value: Any = "innermost"
+    for _ in range(levels):
+        value = [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"a": "x\x00"},
+        {"a\x00": "x"},
+        {"a": [1, [2, {"b": ["\x00"]}]]},
+        {"\ud800": 1},
+        {"a": {"b": "\udfff"}},
+        {"a": float("nan")},
+        {"a": [float("-inf")]},
+        {"a": nested(31)},
+        {"a": nested(5_000)},
+        {"a": [nested(400), nested(400)]},
+    ],
+    ids=[
+        *("NUL in a value", "NUL in a name", "NUL far down", "surrogate in a name"),
+        *("surrogate in a value", "NaN", "infinity", "one level too deep", "endless", "twice"),
+    ],
+)
+def test_an_object_that_jsonb_cannot_store_is_refused(value: dict[str, Any]) -> None:
+    """NUL, lone surrogates and NaN in a name or a value at any depth, and too much depth."""
+    with pytest.raises(ValidationError, match="must not"):
+        TypeAdapter[Any](StorableObject).validate_python(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {},
+        {"": ""},
+        {"a": nested(30)},
+        {"a": [1.5, -1e300, 10**300, None, True, {"é\n": "\U0001f4bb"}]},
+    ],
+    ids=["empty", "empty name", "deep", "of every kind"],
+)
+def test_any_other_object_is_kept_as_it_is(value: dict[str, Any]) -> None:
+    """Every kind of JSON value, to thirty-two levels."""
+    assert value == TypeAdapter[Any](StorableObject).validate_python(value)
+
+
+class _Order(Contract):
+    count: int
+    note: str | None = None
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{"count": "1"}, {"count": 1.0}, {"count": True}, {}, {"count": 1, "more": 2}, [], None, "{}"],
+    ids=str,
+)
+def test_a_contract_is_strict_and_closed(body: object) -> None:
+    """Nothing is converted, nothing left out, nothing ignored."""
+    with pytest.raises(ValidationError):
+        _Order.model_validate(body)
+
+
+def test_a_refusal_quotes_no_value() -> None:
+    """What was refused may be a secret: the error does not hold it."""
+    with pytest.raises(ValidationError) as refused:
+        _Order.model_validate({"count": "a-licence-key"})
+    assert "a-licence-key" not in str(refused.value)

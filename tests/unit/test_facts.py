@@ -1,0 +1,56 @@
+"""What facts say of themselves: the status, and until when time alone changes nothing."""
+
+import pytest
+
+from facts import DAY, NOW, TICK, expired, facts
+from permit.models import LicenceFacts
+
+STATUS = {
+    "in force": (facts(), "active"),
+    "revoked and suspended and expired": (
+        expired(for_=DAY, revoked_at=NOW, suspended_at=NOW), "revoked"),
+    "suspended and expired": (expired(for_=DAY, suspended_at=NOW), "suspended"),
+    "waiting for its first check": (facts(starts_at=None), "not_started"),
+    "waiting, and suspended": (facts(starts_at=None, suspended_at=NOW), "suspended"),
+    "just before its start": (facts(starts_at=NOW + TICK), "not_started"),
+    "at its start": (facts(starts_at=NOW), "active"),
+    "just before its end": (expired(for_=-TICK), "active"),
+    "at its end": (expired(for_=DAY * 0), "expired"),
+    "at its end, with grace": (expired(for_=DAY * 0, grace=DAY), "grace"),
+    "at the end of grace": (expired(for_=DAY, grace=DAY), "expired"),
+    "expired, and goes on working": (expired(for_=DAY, on_expiry="allow"), "expired"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STATUS)
+def test_the_status_is_computed(name: str) -> None:
+    """The status is the strongest thing that can be said of the licence now."""
+    given, status = STATUS[name]
+    assert status == given.status
+
+
+UNCHANGED = {
+    "perpetual": (facts(), None),
+    "all past": (expired(for_=DAY, key_valid_until=NOW - DAY), None),
+    "its end": (expired(for_=-DAY), NOW + DAY),
+    "its end before its grace's": (expired(for_=-DAY, grace=DAY), NOW + DAY),
+    "the end of grace, once in it": (expired(for_=DAY, grace=3 * DAY), NOW + 2 * DAY),
+    "its start": (expired(for_=-DAY, starts_at=NOW + TICK), NOW + TICK),
+    "the old key's end": (expired(for_=-DAY, key_valid_until=NOW + TICK), NOW + TICK),
+    "an instant that is now has come": (facts(starts_at=NOW, key_valid_until=NOW), None),
+}
+
+
+@pytest.mark.parametrize("name", UNCHANGED)
+def test_time_alone_changes_nothing_until_then(name: str) -> None:
+    """The next instant at which a guard would see another time, or none."""
+    given, instant = UNCHANGED[name]
+    assert instant == given.unchanged_until
+
+
+@pytest.mark.parametrize("state", ["lapsed", "released", "blocked", None])
+def test_only_a_seated_device_holds_a_seat(state: str | None) -> None:
+    """No other state counts as a seat."""
+    given: LicenceFacts = facts(device_state=state)
+    assert not given.has_seat
+    assert facts().has_seat

@@ -1,0 +1,106 @@
+"""Licence keys: what a key is, what reads as one, and what does not."""
+
+import hashlib
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from permit.security import licence_keys
+
+
+def test_a_key_is_five_groups_of_six_symbols() -> None:
+    """A new key is five groups of six Crockford symbols."""
+    assert re.fullmatch(
+        r"(?:[0-9A-HJKMNP-TV-Z]{6}-){4}[0-9A-HJKMNP-TV-Z]{6}", licence_keys.generate()
+    )
+
+
+def test_keys_differ() -> None:
+    """No two of a thousand new keys are alike."""
+    assert len({licence_keys.generate() for _ in range(1000)}) == 1000
+
+
+def test_the_check_symbols_are_the_first_ten_bits_of_the_payloads_hash() -> None:
+    """The last two symbols are the first ten bits of SHA-256 over the first 28."""
+    key = licence_keys.generate().replace("-", "")
+    digest = hashlib.sha256(key[:28].encode()).hexdigest()
+    bits = f"{int(digest, 16):0256b}"[:10]
+
+    assert [int(bits[:5], 2), int(bits[5:], 2)] == [
+        licence_keys.ALPHABET.index(s) for s in key[28:]
+    ]
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        pytest.param(lambda key: key, id="as printed"),
+        pytest.param(str.lower, id="lower case"),
+        pytest.param(lambda key: key.replace("-", ""), id="no hyphens"),
+        pytest.param(lambda key: key.replace("-", " "), id="spaces"),
+        pytest.param(lambda key: f"  {key} ", id="spaces around"),
+        pytest.param(lambda key: key.replace("0", "O"), id="O for 0"),
+        pytest.param(lambda key: key.replace("0", "o"), id="o for 0"),
+        pytest.param(lambda key: key.replace("1", "I"), id="I for 1"),
+        pytest.param(lambda key: key.replace("1", "l"), id="l for 1"),
+    ],
+)
+def test_a_key_is_read_however_it_is_typed(spelling) -> None:
+    """Case, hyphens, spaces and the look-alikes I L O do not matter."""
+    key = _key_with("01")
+
+    assert key.replace("-", "") == licence_keys.canonical(spelling(key))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda key: "", id="empty"),
+        pytest.param(lambda key: key[:-1], id="too short"),
+        pytest.param(lambda key: key + "0", id="too long"),
+        pytest.param(lambda key: "U" + key[1:], id="U is no symbol"),
+        pytest.param(lambda key: key.replace("0", "٠"), id="Arabic digit"),
+        pytest.param(lambda key: key.replace("0", "０"), id="full-width digit"),
+        pytest.param(lambda key: key.replace("0", "О"), id="Cyrillic O"),
+        pytest.param(lambda key: key.replace("1", "ı"), id="dotless i"),
+        pytest.param(lambda key: key.replace("-", "–"), id="en dash"),
+        pytest.param(lambda key: key.replace("-", "_"), id="underscore"),
+        pytest.param(lambda key: key + "\0", id="NUL"),
+        pytest.param(lambda key: key + "\ud800", id="lone surrogate"),
+    ],
+)
+def test_what_is_no_key_reads_as_none(change) -> None:
+    """Anything else is no key, and raises nothing."""
+    assert licence_keys.canonical(change(_key_with("01"))) is None
+
+
+def test_a_changed_symbol_is_noticed() -> None:
+    """Wrong check symbols are told before any database is asked."""
+    key = licence_keys.generate()
+    wrong = key[:-1] + ("0" if key[-1] != "0" else "1")
+
+    assert licence_keys.canonical(wrong) is None
+
+
+@given(st.text(max_size=60))
+def test_no_text_makes_reading_fail(text: str) -> None:
+    """Whatever the text, the answer is a canonical key or None."""
+    read = licence_keys.canonical(text)
+    assert read is None or (len(read) == 30 and read.isascii())
+
+
+def test_the_digest_is_sha256_of_the_canonical_symbols() -> None:
+    """What is stored is SHA-256 of the 30 symbols, and the hint is the last five."""
+    key = licence_keys.generate().replace("-", "")
+
+    assert hashlib.sha256(key.encode()).digest() == licence_keys.digest(key)
+    assert key[25:] == licence_keys.hint(key)
+
+
+def _key_with(symbols: str) -> str:
+    while True:
+        key = licence_keys.generate()
+        if all(symbol in key for symbol in symbols):
+            return key

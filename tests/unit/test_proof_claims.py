@@ -1,0 +1,228 @@
+"""What a proof says, and how long it is good for, read by an independent library."""
+
+import hashlib
+import json
+import secrets
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from joserfc.errors import BadSignatureError
+
+from facts import DAY, NOW, facts, new_device
+from permit.licensing import CheckOutcome
+from permit.models import LicenceFacts
+from permit.proofs import ProofKeys, prove
+from permit.queries.checks import DeviceSent
+from permit.secret_sources import SecretSource
+from permit.security.jwk import b64url_decode, b64url_encode
+from permit.security.proofs import ProofKey
+from permit.security.sealing import MasterKeys, SealBroken, UnknownMasterKey
+from permit.verdicts import NOT_FOUND, Question, judge
+from proof_reading import Proof, read_proof
+
+IAT = int(NOW.timestamp())
+MINUTE = 60
+WEEK = 7 * 24 * 60 * MINUTE
+MASTER_KEYS = MasterKeys(current_version="1", keys={"1": secrets.token_bytes(32)})
+KEY = ProofKey.generate()
+DEVICE = DeviceSent(fingerprint_hash=hashlib.sha256(b"fingerprint-of-a-machine").digest())
+TERM = {"expires_at": NOW + DAY, "grace_ends_at": NOW + 2 * DAY}
+ENDED = {"expires_at": NOW - 2 * DAY, "grace_ends_at": NOW - DAY}
+
+
+def signed_by(key: ProofKey, given: LicenceFacts) -> LicenceFacts:
+    """The facts, with the key as it rests in the database."""
+    sealed = MASTER_KEYS.seal(key.seed, tenant_id=given.tenant_id, kid=key.kid)
+    return replace(given, kid=key.kid, sealed_key=sealed.blob, master_version=sealed.master_version)
+
+
+def proof_of(
+    given: LicenceFacts,
+    *,
+    product: str | None = None,
+    device: DeviceSent | None = DEVICE,
+    nonce: str | None = None,
+    key: ProofKey = KEY,
+) -> Proof:
+    question = Question(product=product, has_device=device is not None)
+    verdict = judge(given, question)
+    proof = prove(
+        ProofKeys(SecretSource(MASTER_KEYS.dump())),
+        CheckOutcome(verdict=verdict, checked_at=NOW, facts=signed_by(key, given)),
+        product=product,
+        device=device,
+        nonce=nonce,
+        base_url="https://licences.example.com",
+    )
+    assert proof is not None
+    return read_proof(proof, [key.public_jwk])
+
+
+def test_a_proof_says_everything() -> None:
+    """Header and claims of a valid proof are the contract's, no more and no less."""
+    given = facts(**TERM, on_expiry="maintain")
+
+    header, claims = proof_of(given, product="editor", nonce="c29tZS1ub25jZQ")
+
+    assert {"alg": "EdDSA", "kid": KEY.kid, "typ": "permit-proof+jwt"} == header
+    jti = claims.pop("jti")
+    assert {
+        "iss": f"https://licences.example.com/v1/tenants/{given.tenant_id}",
+        "aud": "editor",
+        "prd": "editor",
+        "sub": str(given.licence_id),
+        "iat": IAT,
+        "nbf": IAT - 5 * MINUTE,
+        "exp": IAT + WEEK,
+        "valid": True,
+        "code": "VALID",
+        "dev": DEVICE.fingerprint_hash.hex(),
+        "ent": ["export", "print"],
+        "licence_expires_at": "2027-03-15T09:30:00Z",
+        "on_expiry": "maintain",
+        "nonce": "c29tZS1ub25jZQ",
+    } == claims
+    assert isinstance(jti, str)
+
+
+def test_what_is_absent_is_null() -> None:
+    """Claims are always there: null says that no device or nonce was sent, and no end is set."""
+    given = new_device(device_required=False, max_devices=None)
+
+    claims = proof_of(given, device=None).claims
+
+    absent = {name: claims[name] for name in ("dev", "nonce", "licence_expires_at")}
+    assert {"dev": None, "nonce": None, "licence_expires_at": None} == absent
+
+
+def test_the_audience_is_the_product_asked_for() -> None:
+    """A proof for another program is not addressed to the licence's, and says whose it is."""
+    claims = proof_of(facts(), product="viewer").claims
+    assert ("viewer", "editor") == (claims["aud"], claims["prd"])
+    assert (False, "PRODUCT_MISMATCH") == (claims["valid"], claims["code"])
+
+
+def test_the_device_is_this_request_s() -> None:
+    """`dev` is the fingerprint that was sent, known or not, so no proof fits another machine."""
+    sent = DeviceSent(fingerprint_hash=hashlib.sha256(b"another-machine!").digest())
+
+    claims = proof_of(new_device(devices_used=3), device=sent).claims
+
+    assert hashlib.sha256(b"another-machine!").hexdigest() == claims["dev"]
+    assert "TOO_MANY_DEVICES" == claims["code"]
+
+
+def test_no_two_proofs_are_the_same() -> None:
+    """Each has an identifier of its own."""
+    assert 2 == len({proof_of(facts()).claims["jti"] for _ in range(2)})
+
+
+@pytest.mark.parametrize("nonce", ["", "\u2028", "\U0001f4bb" * 128, '"},{"valid":true', "a" * 128])
+def test_a_nonce_comes_back_as_it_was_sent(nonce: str) -> None:
+    """Whatever is in it: it cannot become another claim."""
+    claims = proof_of(facts(suspended_at=NOW), nonce=nonce).claims
+    assert (nonce, False) == (claims["nonce"], claims["valid"])
+
+
+LIFETIMES: dict[str, tuple[dict[str, Any], timedelta]] = {
+    "perpetual: the lease": ({}, 7 * DAY),
+    "a shorter lease": ({"lease_until": NOW + timedelta(seconds=1)}, timedelta(seconds=1)),
+    "the term's end does not cap": ({**TERM, "grace_ends_at": NOW + 30 * DAY}, 7 * DAY),
+    "block: the end of grace caps": (TERM, 2 * DAY),
+    "allow: nothing caps": ({**TERM, "on_expiry": "allow"}, 7 * DAY),
+    "maintain: nothing caps": ({**TERM, "on_expiry": "maintain"}, 7 * DAY),
+    "allow, long expired": ({**ENDED, "on_expiry": "allow"}, 7 * DAY),
+    "in grace": ({**TERM, "expires_at": NOW - DAY}, 2 * DAY),
+    "floating: its seat's end caps": (
+        {"seat_lapses_at": NOW + timedelta(minutes=50)}, timedelta(minutes=50)),
+    "floating, expiring sooner": (
+        {**TERM, "seat_lapses_at": NOW + 3 * DAY}, 2 * DAY),
+    "floating, a longer seat than lease": (
+        {"seat_lapses_at": NOW + 30 * DAY}, 7 * DAY),
+    "tolerated overage": ({"overage": 9, "seats_ahead": 3, "devices_used": 4}, 7 * DAY),
+    "revoked": ({"revoked_at": NOW}, timedelta(minutes=10)),
+    "suspended, with a long lease": (
+        {"suspended_at": NOW, "lease_until": NOW + 300 * DAY}, timedelta(minutes=10)),
+    "expired": (ENDED, timedelta(minutes=10)),
+    "not started": ({"starts_at": NOW + DAY}, timedelta(minutes=10)),
+    "blocked, of a floating licence": (
+        {"device_state": "blocked", "seat_lapses_at": NOW - DAY}, timedelta(minutes=10)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LIFETIMES)
+def test_a_proof_is_good_for_so_long(name: str) -> None:
+    """A valid one for the lease, capped by what it stands on; any other for ten minutes."""
+    changes, lifetime = LIFETIMES[name]
+
+    claims = proof_of(facts(**changes)).claims
+
+    assert IAT + int(lifetime.total_seconds()) == claims["exp"]
+    assert IAT == claims["iat"]
+
+
+def test_nobody_signs_for_an_unknown_key() -> None:
+    """Without a licence there is no tenant, hence no proof."""
+    outcome = CheckOutcome(verdict=NOT_FOUND, checked_at=NOW, facts=None)
+
+    proof = prove(
+        ProofKeys(SecretSource(MASTER_KEYS.dump())),
+        outcome,
+        product=None,
+        device=None,
+        nonce=None,
+        base_url="https://x.example",
+    )
+
+    assert proof is None
+
+
+def test_another_key_does_not_verify_it() -> None:
+    """Neither another tenant's key nor a changed claim passes."""
+    given = signed_by(KEY, facts(revoked_at=NOW))
+    outcome = CheckOutcome(verdict=judge(given, Question()), checked_at=NOW, facts=given)
+    keys = ProofKeys(SecretSource(MASTER_KEYS.dump()))
+    proof = prove(
+        keys, outcome, product=None, device=None, nonce=None, base_url="https://x.example"
+    )
+    assert proof is not None
+    header, payload, signature = proof.split(".")
+    claims = json.loads(b64url_decode(payload)) | {"valid": True}
+    forged = f"{header}.{b64url_encode(json.dumps(claims).encode())}.{signature}"
+
+    for text, key in ((proof, ProofKey.generate()), (forged, KEY)):
+        with pytest.raises(BadSignatureError):
+            read_proof(text, [{**key.public_jwk, "kid": KEY.kid}])
+
+
+def test_a_seal_opens_for_its_own_tenant_only() -> None:
+    """A sealed key that was moved to another tenant's row signs nothing."""
+    stolen = replace(signed_by(KEY, facts()), tenant_id=UUID(int=1))
+    keys = ProofKeys(SecretSource(MASTER_KEYS.dump()))
+
+    with pytest.raises(SealBroken):
+        keys.get(stolen)
+
+
+def test_a_newer_master_key_is_read_when_it_is_met(tmp_path: Path) -> None:
+    """A key sealed under a version not cached yet makes the secret be read again, once in 5 s."""
+    now = [0.0]
+    secret = tmp_path / "master-keys"
+    secret.write_text(MASTER_KEYS.dump())
+    source = SecretSource(f"file:{secret}", clock=lambda: now[0])
+    source.read()
+    newer = MASTER_KEYS.with_new_version().with_newest_current()
+    sealed = newer.seal(KEY.seed, tenant_id=facts().tenant_id, kid=KEY.kid)
+    given = replace(facts(), kid=KEY.kid, sealed_key=sealed.blob, master_version="2")
+    secret.write_text(newer.dump())
+
+    with pytest.raises(UnknownMasterKey):
+        ProofKeys(source).get(given)
+    now[0] = 6.0
+    key = ProofKeys(source).get(given)
+
+    assert KEY.kid == key.kid

@@ -1,0 +1,103 @@
+"""Throttling: what counts as one account, one network, one caller."""
+
+import pytest
+
+from permit.security.secret_formats import MalformedSecret
+from permit.security.throttling import client_address, network, parse_throttle_key, throttle_keys
+
+SECRET = bytes(32)
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("198.51.100.7", "198.51.100.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:DB8:1:2:ffff::1", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:198.51.100.7", "198.51.100.7"),
+        ("", "unknown"),
+        ("elsewhere", "unknown"),
+    ],
+)
+def test_a_network_is_an_ipv4_address_or_an_ipv6_64(address: str, expected: str) -> None:
+    """An IPv6 customer has a /64, an IPv4 one an address; a mapped address is IPv4."""
+    assert expected == network(address)
+
+
+def test_the_keys_depend_on_what_they_name() -> None:
+    """Another address leaves the account's key, another account the address's key."""
+    first = throttle_keys(SECRET, email="a@example.com", address="198.51.100.7")
+    elsewhere = throttle_keys(SECRET, email="a@example.com", address="198.51.100.8")
+    other = throttle_keys(SECRET, email="b@example.com", address="198.51.100.7")
+
+    assert first.account == elsewhere.account != other.account
+    assert first.address == other.address != elsewhere.address
+    assert len({first.pair, elsewhere.pair, other.pair}) == 3
+    assert len({first.pair, first.account, first.address}) == 3
+
+
+def test_the_case_of_an_email_is_no_way_round() -> None:
+    """One account, however its email is typed."""
+    first, second = (
+        throttle_keys(SECRET, email=email, address="198.51.100.7")
+        for email in ("Some.One@Example.com", " some.one@example.COM ")
+    )
+    assert first == second
+
+
+def test_no_two_accounts_and_addresses_read_the_same() -> None:
+    """Moving a symbol from one field to the next gives another key."""
+    first = throttle_keys(SECRET, email="a\0b", address="198.51.100.7")
+    second = throttle_keys(SECRET, email="a", address="b\0198.51.100.7")
+    assert first.pair != second.pair
+
+
+def test_the_keys_need_the_secret() -> None:
+    """Another secret gives other keys."""
+    first, second = (
+        throttle_keys(secret, email="a", address="198.51.100.7")
+        for secret in (SECRET, bytes([1] * 32))
+    )
+    assert not {first.pair, first.account, first.address} & {
+        second.pair,
+        second.account,
+        second.address,
+    }
+
+
+def test_the_secret_is_64_hexadecimal_digits() -> None:
+    """The throttle key's text is 32 bytes in hexadecimal, and nothing else."""
+    assert parse_throttle_key("ab" * 32) == b"\xab" * 32
+    for text in ("", "ab" * 31, "xy" * 32, "ab " * 32):
+        with pytest.raises(MalformedSecret, match="throttle key"):
+            parse_throttle_key(text)
+
+
+@pytest.mark.parametrize(
+    ("viewer", "proof", "expected"),
+    [
+        pytest.param("198.51.100.10:46532", "origin", "198.51.100.10", id="IPv4"),
+        pytest.param("2001:db8::1:46532", "origin", "2001:db8::1", id="IPv6"),
+        pytest.param("[2001:db8::1]:46532", "origin", "2001:db8::1", id="IPv6 in brackets"),
+        pytest.param("198.51.100.10:46532", "wrong", "192.0.2.1", id="wrong proof"),
+        pytest.param("198.51.100.10:46532", "", "192.0.2.1", id="no proof"),
+        pytest.param("198.51.100.10:46532", "örigin", "192.0.2.1", id="proof not ASCII"),
+        pytest.param("198.51.100.10:46532", "origin,origin", "192.0.2.1", id="proof twice"),
+        pytest.param("", "origin", "192.0.2.1", id="no viewer"),
+        pytest.param("somewhere:1", "origin", "192.0.2.1", id="viewer no address"),
+    ],
+)
+def test_cloudfronts_word_counts_only_with_the_secret(
+    viewer: str, proof: str, expected: str
+) -> None:
+    """The viewer's address is believed only when the request proves its way."""
+    headers = {"cloudfront-viewer-address": viewer, "x-origin-secret": proof}
+    assert expected == client_address(headers, "192.0.2.1", "origin")
+
+
+@pytest.mark.parametrize("secret", [None, ""])
+def test_without_a_secret_nothing_is_believed(secret: str | None) -> None:
+    """Not configured: the headers mean nothing, not even an empty proof."""
+    headers = {"cloudfront-viewer-address": "198.51.100.10:1", "x-origin-secret": ""}
+    assert client_address(headers, "192.0.2.1", secret) == "192.0.2.1"
