@@ -61,7 +61,7 @@ class Environment:
 
     def is_waiting(self) -> bool:
         """Whether the process is there to take an invocation: it may have been killed just now."""
-        return self._is_waiting()
+        return self._worker is not None and self._worker.is_running() and self._is_waiting()
 
     def run(self, invocation: Invocation) -> None:
         """Hand an invocation over; only for an environment that has said it is idle."""

@@ -12,6 +12,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import cast
 
+import psutil
+
 from local.processes import dies_with_parent
 from local.template import Function
 
@@ -47,6 +49,13 @@ class Worker:
             preexec_fn=dies_with_parent(signal.SIGKILL),
         )
         return cls(process=process, print_line=print_line)
+
+    def is_running(self) -> bool:
+        """Whether its main thread is; after a kill, the one that asks for work may outlive it."""
+        try:
+            return psutil.Process(self.process.pid).status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
 
     async def wait(self) -> int:
         """Its status, once it has ended."""
