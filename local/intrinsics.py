@@ -54,7 +54,7 @@ class Resolver:
     def resources(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """The resources of a type, with their names, that exist under the parameters' defaults."""
         for name, resource in self._resources.items():
-            is_made = "Condition" not in resource or self._holds(resource["Condition"])
+            is_made = "Condition" not in resource or self.holds(resource["Condition"])
             if resource["Type"] == kind and is_made:
                 yield name, resource
 
@@ -81,7 +81,7 @@ class Resolver:
                 return self._substitute(argument)
             case "Fn::If":
                 condition, when_true, when_false = argument
-                return self.resolve(when_true if self._holds(condition) else when_false)
+                return self.resolve(when_true if self.holds(condition) else when_false)
             case "Fn::Join":
                 separator, parts = argument
                 return separator.join(str(part) for part in self.resolve(parts))
@@ -110,21 +110,22 @@ class Resolver:
 
         return PLACEHOLDER.sub(replacement, text).replace("${!", "${")
 
-    def _holds(self, condition: Any) -> bool:
+    def holds(self, condition: Any) -> bool:
+        """Whether a condition does, by its name or as it is written."""
         if isinstance(condition, str):
-            return self._holds(self._conditions[condition])
+            return self.holds(self._conditions[condition])
         name, argument = next(iter(condition.items()))
         match name:
             case "Condition":
-                return self._holds(argument)
+                return self.holds(argument)
             case "Fn::Equals":
                 left, right = self.resolve(argument)
                 return str(left) == str(right)
             case "Fn::Not":
-                return not self._holds(argument[0])
+                return not self.holds(argument[0])
             case "Fn::And":
-                return all(self._holds(part) for part in argument)
+                return all(self.holds(part) for part in argument)
             case "Fn::Or":
-                return any(self._holds(part) for part in argument)
+                return any(self.holds(part) for part in argument)
             case _:
                 raise ValueError(f"condition {name} is not one of CloudFormation's")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from local.intrinsics import parse
+from template_variants import variant
 
 ROOT = Path(__file__).parents[1]
 SAM_PYTHON = ROOT / ".venv-sam" / "bin" / "python"
@@ -24,6 +25,12 @@ def written() -> dict[str, Any]:
 
 
 @cache
+def nested(name: str) -> dict[str, Any]:
+    """A nested stack's template, as it is written."""
+    return parse((ROOT / "stacks" / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+@cache
 def transformed(text: str | None = None) -> dict[str, Any]:
     """The resources that SAM makes of the template, or of a changed text of it."""
     run = subprocess.run(
@@ -37,11 +44,17 @@ def transformed(text: str | None = None) -> dict[str, Any]:
     return json.loads(run.stdout)["Resources"]
 
 
-def of_type(resource_type: str) -> dict[str, dict[str, Any]]:
-    """Properties by logical id."""
+@cache
+def deployed(**parameters: object) -> dict[str, Any]:
+    """Those resources with conditions decided, as these parameters make them."""
+    return variant(written(), transformed(), **parameters)
+
+
+def of_type(resource_type: str, **parameters: object) -> dict[str, dict[str, Any]]:
+    """Properties by logical id, as these parameters make them."""
     return {
         name: resource["Properties"]
-        for name, resource in transformed().items()
+        for name, resource in deployed(**parameters).items()
         if resource["Type"] == resource_type
     }
 

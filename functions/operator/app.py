@@ -21,6 +21,7 @@ from permit.api import problem, validate
 from permit.contracts import Contract, Instant, Name, Overlap, bounded
 from permit.db import Database
 from permit.errors import InvalidRequest, Refusal, StatementFailed
+from permit.security.token_keys import TokenKeys
 from permit.settings import OperatorSettings
 from permit.tenancy import NewUser
 from permit.terms import Devices, Id, LicenceTerms, PolicyTerms
@@ -106,8 +107,12 @@ class TenantArguments(Contract):
     tenant_id: Id
 
 
-class WithdrawnKey(TenantArguments):
+class Kid(Contract):
     kid: Annotated[str, bounded(1, 100)]
+
+
+class WithdrawnKey(TenantArguments, Kid):
+    pass
 
 
 class NoArguments(Contract):
@@ -266,10 +271,18 @@ def withdraw_proof_key(arguments: WithdrawnKey) -> Result:
 
 @command("rotate-token-key", NoArguments)
 def rotate_token_key(arguments: NoArguments) -> Result:
-    keys = key_rotation.rotate_token_keys(
-        settings.token_keys, settings.token_jwks, datetime.now(UTC)
+    return _token_keys(
+        key_rotation.rotate_token_keys(settings.token_keys, settings.token_jwks, datetime.now(UTC))
     )
-    return {"keys": [{"kid": key.kid, "signs_from": key.signs_from} for key in keys.keys]}
+
+
+@command("withdraw-token-key", Kid)
+def withdraw_token_key(arguments: Kid) -> Result:
+    return _token_keys(
+        key_rotation.withdraw_token_key(
+            settings.token_keys, settings.token_jwks, arguments.kid, datetime.now(UTC)
+        )
+    )
 
 
 @command("rotate-master-key", MasterKeyRotation)
@@ -296,6 +309,10 @@ def list_commands(arguments: NoArguments) -> Result:
         }
         for name, command in sorted(commands.items())
     }
+
+
+def _token_keys(keys: TokenKeys) -> Result:
+    return {"keys": [{"kid": key.kid, "signs_from": key.signs_from} for key in keys.keys]}
 
 
 def _user(user: NewUser) -> Result:

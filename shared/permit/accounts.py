@@ -61,8 +61,7 @@ def log_in(
     Raises TooManyAttempts, InvalidCredentials.
     """
     # First, for its failures: without a key no login can complete, and none should be counted.
-    keys = secrets.token_keys.parsed(TokenKeys.parse)
-    keys.signer(datetime.now(UTC))
+    keys = _signing_keys(secrets.token_keys)
     counted = throttle_keys(
         secrets.throttle_key.parsed(parse_throttle_key), email=email, address=address
     )
@@ -95,8 +94,7 @@ def renew(
     database: Database, token_keys: SecretSource, *, refresh_token: str, issuer: str
 ) -> Tokens:
     """Replaces the refresh token. Raises InvalidRefreshToken."""
-    keys = token_keys.parsed(TokenKeys.parse)
-    keys.signer(datetime.now(UTC))
+    keys = _signing_keys(token_keys)
     successor = refresh_tokens.generate()
     renewed = accounts.renew_session(
         database,
@@ -110,6 +108,15 @@ def renew(
 
 def log_out(database: Database, refresh_token: str) -> None:
     accounts.end_session(database, refresh_tokens.digest(refresh_token))
+
+
+def _signing_keys(source: SecretSource) -> TokenKeys:
+    """With one that signs, or NoSigningKey; a copy from before the first was made is read again."""
+    keys, now = source.parsed(TokenKeys.parse), datetime.now(UTC)
+    if not keys.has_signer(now):
+        keys = source.parsed(TokenKeys.parse, fresh=True)
+        keys.signer(now)
+    return keys
 
 
 def _verify(admission: Admission, password: str) -> str | None:

@@ -1,13 +1,18 @@
 """Rotation of the secrets that are not in the database: token keys and master keys."""
 
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 
 from permit import proof_keys
 from permit.db import Database
-from permit.secret_sources import SecretSource
+from permit.errors import NotFound
+from permit.secret_sources import SecretChanged, SecretSource
 from permit.security.sealing import MasterKeys
 from permit.security.token_keys import TokenKeys
+
+_FURTHER_ATTEMPTS = 2
 
 
 def rotate_token_keys(keys: SecretSource, published: SecretSource, now: datetime) -> TokenKeys:
@@ -15,10 +20,45 @@ def rotate_token_keys(keys: SecretSource, published: SecretSource, now: datetime
 
     Published first: a key that signed before anyone could know it would lock users out.
     """
-    rotated = keys.parsed_for_change(TokenKeys.parse).rotated(now)
-    published.write(json.dumps(rotated.jwks(now)))
-    keys.write(rotated.dump())
-    return rotated
+    return _change_token_keys(keys, published, now, lambda current: current.rotated(now))
+
+
+def withdraw_token_key(
+    keys: SecretSource, published: SecretSource, kid: str, now: datetime
+) -> TokenKeys:
+    """Ends a leaked key at once: what it has signed verifies no more. Raises NotFound."""
+
+    def without(current: TokenKeys) -> TokenKeys:
+        if kid not in current.kids:
+            raise NotFound
+        return current.without(kid, now)
+
+    return _change_token_keys(keys, published, now, without)
+
+
+def _change_token_keys(
+    keys: SecretSource,
+    published: SecretSource,
+    now: datetime,
+    change: Callable[[TokenKeys], TokenKeys],
+) -> TokenKeys:
+    """Where another change comes between, this one is made anew upon it."""
+    for _ in range(_FURTHER_ATTEMPTS):
+        with suppress(SecretChanged):
+            return _change_once(keys, published, now, change)
+    return _change_once(keys, published, now, change)
+
+
+def _change_once(
+    keys: SecretSource,
+    published: SecretSource,
+    now: datetime,
+    change: Callable[[TokenKeys], TokenKeys],
+) -> TokenKeys:
+    changed = change(keys.parsed_for_change(TokenKeys.parse))
+    published.write(json.dumps(changed.jwks(now)))
+    keys.write(changed.dump())
+    return changed
 
 
 def add_master_key(source: SecretSource) -> MasterKeys:

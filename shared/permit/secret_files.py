@@ -1,8 +1,16 @@
 """A secret kept in a file that only its owner may read."""
 
+import fcntl
 import os
 import tempfile
 from pathlib import Path
+
+
+class ChangedMeanwhile(OSError):
+    """Another change came between reading a secret for a change and writing it."""
+
+    def __init__(self) -> None:
+        super().__init__("it was changed by another at the same time")
 
 
 class SecretFile:
@@ -12,6 +20,7 @@ class SecretFile:
         if not path.is_absolute():
             raise ValueError("file: needs an absolute path")
         self._path = path
+        self._changed_from: str | None = None
 
     def read(self) -> str:
         value = self._path.read_text("utf-8").rstrip("\r\n")  # editors end a file with one
@@ -19,10 +28,24 @@ class SecretFile:
             raise ValueError("the file is empty")
         return value
 
-    read_uncached = read
+    def read_uncached(self) -> str:
+        self._changed_from = self.read()
+        return self._changed_from
 
     def write(self, value: str) -> None:
-        """Replace the file in one step, so that a reader sees the old value or the new one."""
+        """Replaces what was read for the change; ChangedMeanwhile where another did too."""
+        descriptor = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if self._changed_from is not None and self.read() != self._changed_from:
+                raise ChangedMeanwhile
+            self._replace(value)
+            os.fsync(descriptor)  # without this a crash may bring the old name back
+        finally:
+            os.close(descriptor)
+
+    def _replace(self, value: str) -> None:
+        """In one step, so that a reader sees the old value or the new one."""
         # mkstemp makes the file with mode 0600.
         descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
         successor = Path(name)
@@ -35,13 +58,4 @@ class SecretFile:
         except BaseException:
             successor.unlink()
             raise
-        _sync_directory(self._path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    # Without this a crash may bring the old name back.
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        self._changed_from = None

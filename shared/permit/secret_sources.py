@@ -22,6 +22,10 @@ class SecretUnavailable(RuntimeError):
     """A secret cannot be read or written. The message names its variable, never its value."""
 
 
+class SecretChanged(SecretUnavailable):
+    """Somebody else has changed the secret since it was read for this change."""
+
+
 class _Place(Protocol):
     """What a kind of source can do; each refusal is an OSError or a ValueError."""
 
@@ -80,6 +84,8 @@ class SecretSource:
     def write(self, value: str) -> None:
         try:
             self._place.write(value)
+        except secret_files.ChangedMeanwhile as error:
+            raise SecretChanged(f"{self.variable} cannot be written: {error}") from error
         except (OSError, ValueError) as error:
             raise SecretUnavailable(f"{self.variable} cannot be written: {error}") from error
         self._keep(value)

@@ -7,15 +7,35 @@ import json
 import os
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, cast
 from urllib.parse import quote
+from uuid import uuid4
+
+from permit.secret_files import ChangedMeanwhile
 
 _ARN = re.compile(r"arn:aws[a-z-]*:(?P<service>[a-z]+):(?P<region>[a-z0-9-]+):\d{12}:(?P<rest>.+)")
 _TIMEOUT_SECONDS = 2.0
 _NOT_READY_PAUSE_SECONDS = 0.1
 _LONGEST_ANSWER = 1_000_000
+# A label for a version that is not current yet; Secrets Manager drops versions without any.
+_NEXT = "PERMITNEXT"
+
+
+class Refused(OSError):
+    """AWS answered a call, and did not do it."""
+
+    def __init__(self, operation: str, code: str) -> None:
+        super().__init__(f"AWS refused {operation}: {code}")
+        self.code = code
+
+
+def secret_by_arn(arn: str) -> "SecretsManagerSecret":
+    place = parse_arn(arn)
+    if not isinstance(place, SecretsManagerSecret):
+        raise ValueError("is not an ARN of a Secrets Manager secret")
+    return place
 
 
 def parse_arn(arn: str) -> "SecretsManagerSecret | SsmParameter":
@@ -32,24 +52,69 @@ def parse_arn(arn: str) -> "SecretsManagerSecret | SsmParameter":
     )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class SecretsManagerSecret:
+    """A secret with its versions; a change says which version it replaces, or is refused."""
+
     arn: str
     region: str
     max_age: float = 300.0
+    _changed_from: str = field(default="", init=False)
 
     def read(self) -> str:
         answer = _ask_extension(f"/secretsmanager/get?secretId={quote(self.arn, safe='')}")
         return _text(answer.get("SecretString"))
 
     def read_uncached(self) -> str:
-        answer = _call(self.region, "secretsmanager", "get_secret_value", SecretId=self.arn)
+        answer = self._call("get_secret_value", VersionStage="AWSCURRENT")
+        self._changed_from = answer["VersionId"]
         return _text(answer.get("SecretString"))
 
     def write(self, value: str) -> None:
-        _call(
-            self.region, "secretsmanager", "put_secret_value", SecretId=self.arn, SecretString=value
+        """Replaces what was read for the change; ChangedMeanwhile where another did too."""
+        version = str(uuid4())
+        self.put_version(value, version=version, stage=_NEXT)
+        self.make_current(version, replacing=self._changed_from)
+        self._changed_from = version
+
+    def versions(self) -> dict[str, set[str]]:
+        """The stages of each version that has any."""
+        answer = self._call("describe_secret")
+        return {name: set(each) for name, each in answer.get("VersionIdsToStages", {}).items()}
+
+    def read_version(self, version: str, *, stage: str) -> str:
+        answer = self._call("get_secret_value", VersionId=version, VersionStage=stage)
+        return _text(answer.get("SecretString"))
+
+    def put_version(self, value: str, *, version: str, stage: str) -> None:
+        self._call(
+            "put_secret_value",
+            ClientRequestToken=version,
+            SecretString=value,
+            VersionStages=[stage],
         )
+
+    def make_current(self, version: str, *, replacing: str) -> None:
+        """ChangedMeanwhile, by AWS's word, unless the version that is replaced is still current."""
+        try:
+            self._call(
+                "update_secret_version_stage",
+                VersionStage="AWSCURRENT",
+                MoveToVersionId=version,
+                RemoveFromVersionId=replacing,
+            )
+        except Refused as error:
+            if error.code == "InvalidParameterException":
+                raise ChangedMeanwhile from error
+            raise
+
+    def forget_pending(self, version: str) -> None:
+        self._call(
+            "update_secret_version_stage", VersionStage="AWSPENDING", RemoveFromVersionId=version
+        )
+
+    def _call(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        return _call(self.region, "secretsmanager", operation, SecretId=self.arn, **arguments)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +197,6 @@ def _call(region: str, service: str, operation: str, **arguments: Any) -> dict[s
         return getattr(boto3.client(service, region_name=region), operation)(**arguments)
     except errors.ClientError as error:
         code: str = error.response.get("Error", {}).get("Code", "unknown")
-        raise OSError(f"AWS refused {operation}: {code}") from error
+        raise Refused(operation, code) from error
     except errors.BotoCoreError as error:
         raise OSError(f"AWS cannot be reached: {type(error).__name__}") from error

@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from permit.secret_sources import SecretSource, variable_name
+from permit.secrets_aws import secret_by_arn
 
 _WEB_ADDRESS = re.compile(
     r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?(?:/[^\s?#]*)?"
@@ -129,6 +130,17 @@ class OperatorSettings(DatabaseSettings):
     master_keys: SecretSource
     token_keys: SecretSource
     token_jwks: SecretSource
+
+
+class TokenRotationSettings(Settings):
+    token_keys: str
+    """An ARN: the versions of the secret are changed, which no other source has."""
+    token_jwks: SecretSource
+
+    @field_validator("token_keys")
+    @classmethod
+    def _is_a_secret(cls, arn: str) -> str:
+        return secret_by_arn(arn).arn
 
 
 class MigrateSettings(DatabaseAddress):

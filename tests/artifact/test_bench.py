@@ -23,6 +23,7 @@ ROWS = (
     "resident memory of the check's process",
     "layers, unzipped",
     "check, 10,000 licences",
+    "`migrate`",
 )
 
 

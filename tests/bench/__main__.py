@@ -16,7 +16,8 @@ from tests.bench.plan import Plan, chosen, is_quick
 from tests.bench.round_trips import round_trip_rows
 from tests.bench.rows import Row, limit_row
 from tests.bench.server import durable
-from tests.bench.warm_checks import check_rows, size_rows
+from tests.bench.sizes import Size, measure_sizes
+from tests.bench.warm_checks import check_rows, licences_rows
 from tests.bench.workers import Workers
 
 
@@ -27,15 +28,17 @@ def main() -> int:
         print(f"make bench: {missing}", file=sys.stderr)
         return 1
     with durable() as (server, folder):
-        rows = measure(programs, chosen(), server, folder)
-        text = report.figures(rows, server=server, python=programs.python)
+        rows, sizes = measure(programs, chosen(), server, folder)
+        text = report.figures(rows, sizes, server=server, python=programs.python)
     print(text)
     if not is_quick():
         report.write(text)
     return 0
 
 
-def measure(programs: Programs, plan: Plan, server: Server, folder: Path) -> list[Row]:
+def measure(
+    programs: Programs, plan: Plan, server: Server, folder: Path
+) -> tuple[list[Row], list[Size]]:
     template = _template(server, folder)
     log = folder / "programs.log"
     workers = Workers(programs=programs, log=log)
@@ -54,8 +57,10 @@ def measure(programs: Programs, plan: Plan, server: Server, folder: Path) -> lis
     rows += login_rows(workers, plan, main_database, template.vendor)
     _say("cold starts")
     rows += cold_rows(programs, plan, main_database, log)
-    rows += size_rows(workers, plan, *_sizes(template, plan))
-    return [*rows, _layers_row(programs.artifacts)]
+    _say("what each function takes of a processor")
+    sizes = measure_sizes(programs, plan, main_database, template.vendor, log)
+    rows += licences_rows(workers, plan, *_loaded(template, plan))
+    return [*rows, _layers_row(programs.artifacts)], sizes
 
 
 def _template(server: Server, folder: Path) -> Template:
@@ -66,7 +71,7 @@ def _template(server: Server, folder: Path) -> Template:
     return make_template(server, deployment)
 
 
-def _sizes(template: Template, plan: Plan) -> tuple[Database, Database]:
+def _loaded(template: Template, plan: Plan) -> tuple[Database, Database]:
     loaded = []
     for name, licences in {"few": plan.few_licences, "many": plan.many_licences}.items():
         _say(f"loading {licences:,} licences")

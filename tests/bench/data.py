@@ -16,6 +16,7 @@ from servers import PASSWORD, Server
 
 Device = list[str]  # licence key, fingerprint
 
+OWNER = "bench_owner"
 _MOST_SAMPLES = 20_000
 # A superuser's own setting: foreign keys are not looked up for each row that is loaded.
 _UNCHECKED = "SET session_replication_role = replica"
@@ -84,12 +85,12 @@ class Template:
 
 def make_template(server: Server, deployment: Deployment) -> Template:
     with server.connect() as connection:
-        connection.execute(f"CREATE ROLE bench_owner LOGIN CREATEROLE PASSWORD '{PASSWORD}'")
-        connection.execute(f"CREATE DATABASE {deployment.database} OWNER bench_owner")
+        connection.execute(f"CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD '{PASSWORD}'")
+        connection.execute(f"CREATE DATABASE {deployment.database} OWNER {OWNER}")
     owner = {
         "host": "127.0.0.1",
         "port": server.port,
-        "user": "bench_owner",
+        "user": OWNER,
         "password": PASSWORD,
         "dbname": deployment.database,
     }

@@ -15,6 +15,8 @@ class Plan:
     logins: int
     cold_rounds: int
     """Each starts every process once; the first is not counted."""
+    size_rounds: int
+    size_calls: int
 
 
 FULL = Plan(
@@ -25,6 +27,8 @@ FULL = Plan(
     calls=3_000,
     logins=250,
     cold_rounds=31,
+    size_rounds=5,
+    size_calls=40,
 )
 QUICK = Plan(
     licences=2_000,
@@ -34,6 +38,8 @@ QUICK = Plan(
     calls=150,
     logins=10,
     cold_rounds=4,
+    size_rounds=1,
+    size_calls=3,
 )
 
 

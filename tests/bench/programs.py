@@ -26,7 +26,9 @@ class Program:
         # By `-c`, so that the module itself comes as bytecode, like what it imports.
         return [str(self.python), "-c", f"import {self.module}; {self.module}.main()"]
 
-    def environ(self, variables: Mapping[str, str], event: str) -> dict[str, str]:
+    def environ(self, variables: Mapping[str, str], event: object) -> dict[str, str]:
+        """`event`: the name of one in events/, or one as it is."""
+        chosen = load_event(event) if isinstance(event, str) else event
         return {
             "PATH": os.defpath,
             "LANG": "en_US.UTF-8",
@@ -34,7 +36,7 @@ class Program:
             "AWS_LAMBDA_FUNCTION_NAME": "bench",
             "PYTHONPATH": os.pathsep.join(map(str, self.folders)),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "BENCH_EVENT": json.dumps(load_event(event)),
+            "BENCH_EVENT": json.dumps(chosen),
             **variables,
         }
 

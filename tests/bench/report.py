@@ -8,14 +8,17 @@ from pathlib import Path
 
 from sam_template import ROOT
 from servers import Server
-from tests.bench.rows import Row, markdown
+from tests.bench.rows import HEADINGS, Row, markdown
+from tests.bench.sizes import Size, size_table
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 _BEGIN = "<!-- figures: written by `make bench` -->"
 _END = "<!-- end of figures -->"
+SIZES = """What each function takes of a whole processor, and what becomes of it at its memory,
+by which Lambda divides the processor (1,769 MB are one):"""
 
 
-def figures(rows: list[Row], *, server: Server, python: Path) -> str:
+def figures(rows: list[Row], sizes: list[Size], *, server: Server, python: Path) -> str:
     facts = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "command": "`make bench`",
@@ -26,7 +29,8 @@ def figures(rows: list[Row], *, server: Server, python: Path) -> str:
         "Postgres": _postgres(server),
     }
     lines = [f"- {name}: {fact}" for name, fact in facts.items()]
-    return "\n".join([*lines, "", markdown(rows)])
+    budgets = markdown(HEADINGS, (row.cells for row in rows))
+    return "\n".join([*lines, "", budgets, "", SIZES, "", size_table(sizes)])
 
 
 def write(text: str) -> None:

@@ -1,5 +1,6 @@
 """A line of the table: a figure, what it is held against, and whether it is within its budget."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from tests.bench.samples import Samples, milliseconds
@@ -63,9 +64,9 @@ def limit_row(what: str, value: float, *, at_most: float, unit: str = "") -> Row
     )
 
 
-def markdown(rows: list[Row]) -> str:
+def markdown(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """A table that reads as text too: columns are padded."""
-    table = [HEADINGS, *(row.cells for row in rows)]
+    table = [headings, *rows]
     widths = [max(len(cell) for cell in column) for column in zip(*table, strict=True)]
     lines = [
         "| " + " | ".join(cell.ljust(w) for cell, w in zip(cells, widths, strict=True)) + " |"

@@ -20,7 +20,7 @@ def check_rows(workers: Workers, plan: Plan, database: Database) -> list[Row]:
         ]
 
 
-def size_rows(workers: Workers, plan: Plan, few: Database, many: Database) -> list[Row]:
+def licences_rows(workers: Workers, plan: Plan, few: Database, many: Database) -> list[Row]:
     with workers.check(few) as with_few, workers.check(many) as with_many:
         taken = interleave(
             plan.calls,

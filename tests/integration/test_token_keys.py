@@ -17,7 +17,7 @@ from moto import mock_aws
 from deployment import Answer, Deployment
 from permit import accounts, secrets_aws
 from permit.secret_sources import SecretUnavailable
-from permit.security.token_keys import NoSigningKey
+from permit.security.token_keys import NoSigningKey, TokenKeys
 
 USER = {"email": "owner@example.com", "password": "correct horse battery staple"}
 REGION = "eu-west-1"
@@ -108,7 +108,8 @@ def answer_as_the_extension(path: str) -> dict[str, Any]:
     query = {name: values[0] for name, values in parse_qs(url.query).items()}
     if url.path == "/secretsmanager/get":
         client = boto3.client("secretsmanager", region_name=REGION)
-        return client.get_secret_value(SecretId=query["secretId"])
+        # Its default, which moto's own is not once a label was moved.
+        return client.get_secret_value(SecretId=query["secretId"], VersionStage="AWSCURRENT")
     client = boto3.client("ssm", region_name=REGION)
     return client.get_parameter(Name=query["name"], WithDecryption=True)
 
@@ -235,6 +236,63 @@ def test_a_key_that_cannot_be_published_is_not_made(
 
     rotating.pass_time(120 * MINUTE)
     assert first["kid"] == kid_of(rotating.log_in())
+
+
+def test_a_leaked_key_ends_at_once(rotating: Rotating) -> None:
+    """What it has signed verifies no more, and a new key signs from this moment."""
+    [leaked] = rotating.rotate()
+    rotating.start_anew("login")
+    token = rotating.log_in()
+
+    [new] = rotating.deployment.operator("withdraw-token-key", kid=leaked["kid"])["keys"]
+    rotating.start_anew("jwks", "login")
+
+    assert [new["kid"]] == [each["kid"] for each in rotating.published()["keys"]]
+    assert not verifies(token, rotating.published())
+    assert verifies(rotating.log_in(), rotating.published())
+
+
+def test_a_key_that_is_not_there_is_not_withdrawn(rotating: Rotating) -> None:
+    """A slip of the pen changes nothing."""
+    [key] = rotating.rotate()
+
+    refused = rotating.deployment.refused("withdraw-token-key", kid="another")
+
+    assert "not_found" == refused["code"]
+    assert [key["kid"]] == [each["kid"] for each in rotating.published()["keys"]]
+
+
+def test_a_login_that_was_warm_before_the_first_key_needs_no_new_environment(
+    rotating: Rotating,
+) -> None:
+    """It has read the empty set, and reads again instead of refusing until its copy ages."""
+    with pytest.raises(NoSigningKey):
+        rotating.send_login()
+    rotating.rotate()
+    [source] = [rotating.deployment.environment("login").settings.token_keys]
+    source._tried_at = float("-inf")  # five seconds have passed
+
+    assert verifies(rotating.log_in(), rotating.published())
+
+
+def test_two_rotations_at_once_lose_no_key(
+    rotating: Rotating, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever comes second builds upon what the first has written."""
+    rotating.rotate()
+    changed, interrupted = TokenKeys.rotated, []
+
+    def rotated(keys: TokenKeys, now: datetime) -> TokenKeys:
+        if not interrupted:
+            interrupted.append(True)
+            rotating.start_anew("operator")
+            rotating.rotate()
+        return changed(keys, now)
+
+    monkeypatch.setattr(TokenKeys, "rotated", rotated)
+    kept = rotating.rotate()
+
+    assert 3 == len(kept) == len(rotating.published()["keys"])
 
 
 def test_dates_are_rfc_3339(rotating: Rotating) -> None:

@@ -1,8 +1,10 @@
 """template.yaml fits the folders: a function, its routes, its events and its tests go together."""
 
 import ast
+import hashlib
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -77,31 +79,49 @@ def test_every_route_has_an_event_and_every_http_event_a_route() -> None:
     assert set(routes()) == invoked
 
 
-def test_the_database_functions_are_in_the_network_and_the_probe_is_not() -> None:
-    """The probe has to come from outside."""
+def test_functions_of_the_database_are_in_the_network_and_the_others_are_not() -> None:
+    """The probe has to come from outside; the rotation needs AWS's public endpoints."""
     outside = {
         name
         for name, function in of_type("AWS::Lambda::Function").items()
         if "VpcConfig" not in function
     }
 
-    assert {"ProbeFunction"} == outside
+    assert {"ProbeFunction", "TokenRotationFunction"} == outside
+
+
+def test_functions_reach_the_proxy_and_migrate_the_database_behind_it() -> None:
+    """Each is in the one security group whose way that is."""
+    groups = {
+        name: function["VpcConfig"]["SecurityGroupIds"]
+        for name, function in of_type("AWS::Lambda::Function").items()
+        if "VpcConfig" in function
+    }
+
+    migrate = groups.pop("MigrateFunction")
+    assert [{"Fn::GetAtt": ["Network", "Outputs.MigrateSecurityGroupId"]}] == migrate
+    own = [{"Fn::GetAtt": ["Network", "Outputs.FunctionSecurityGroupId"]}]
+    assert all(own == each for each in groups.values())
 
 
 def test_each_function_gets_its_own_variables_only() -> None:
     """A function that is taken over gives away what it was given and no more."""
-    database = {"PERMIT_DATABASE_HOST", "PERMIT_DATABASE_PORT", "PERMIT_DATABASE_NAME"}
+    database = {
+        *("PERMIT_DATABASE_HOST", "PERMIT_DATABASE_PORT", "PERMIT_DATABASE_NAME"),
+        "PERMIT_DATABASE_CA",
+    }
+    rotation = {"PERMIT_TOKEN_KEYS", "PERMIT_TOKEN_JWKS"}
     worker = database | {"PERMIT_DATABASE_USER"}
     expected = {
         "HealthFunction": worker,
         "LoginFunction": worker | {"PERMIT_TOKEN_KEYS", "PERMIT_THROTTLE_KEY", "PERMIT_PUBLIC_URL"},
         "LicenceCheckFunction": worker | {"PERMIT_MASTER_KEYS", "PERMIT_PUBLIC_URL"},
         "JwksFunction": worker | {"PERMIT_TOKEN_JWKS"},
-        "OperatorFunction": worker
-        | {"PERMIT_MASTER_KEYS", "PERMIT_TOKEN_KEYS", "PERMIT_TOKEN_JWKS"},
-        "MigrateFunction": database | {"PERMIT_DATABASE_CA", "PERMIT_OWNER_CREDENTIALS"},
+        "OperatorFunction": worker | rotation | {"PERMIT_MASTER_KEYS"},
+        "MigrateFunction": database | {"PERMIT_OWNER_CREDENTIALS"},
         "SweepFunction": worker,
         "ProbeFunction": {"PERMIT_HEALTH_URL"},
+        "TokenRotationFunction": rotation,
     }
 
     given = {
@@ -111,18 +131,44 @@ def test_each_function_gets_its_own_variables_only() -> None:
             # An empty one stands for none: sam local needs its name.
             if variable.startswith("PERMIT_") and value
         }
-        for name, function in of_type("AWS::Lambda::Function").items()
+        for name, function in of_type(
+            "AWS::Lambda::Function", PublicUrl="https://permit.example.com"
+        ).items()
     }
 
     assert expected == given
 
 
-def test_migrate_is_given_a_certificate_bundle_that_the_layer_has() -> None:
-    """Lambda unpacks the layer under /opt/python."""
-    bundle = functions()["migrate"]["Environment"]["Variables"]["PERMIT_DATABASE_CA"]
+def test_origin_secret_is_given_to_the_functions_with_a_route() -> None:
+    """With the lock on, each of them refuses what did not come through CloudFront."""
+    locked = of_type("AWS::Lambda::Function", OriginLock="true")
+    given = {
+        name
+        for name, function in locked.items()
+        if function["Environment"]["Variables"].get("PERMIT_ORIGIN_SECRET")
+    }
 
-    assert bundle.startswith("/opt/python/permit/")
-    assert (ROOT / "shared" / bundle.removeprefix("/opt/python/")).is_file()
+    assert {
+        alias["FunctionName"]["Ref"] for alias in of_type("AWS::Lambda::Alias").values()
+    } == given
+
+
+@pytest.mark.parametrize(
+    ("proxy", "expected"), [("true", "amazon-roots.pem"), ("false", "rds-global.pem")]
+)
+def test_functions_trust_who_certifies_what_they_connect_to(proxy: str, expected: str) -> None:
+    """Amazon for the proxy and RDS for the database itself; both bundles are in the layer."""
+    bundles = {
+        name: function["Environment"]["Variables"]["PERMIT_DATABASE_CA"]
+        for name, function in of_type("AWS::Lambda::Function", Proxy=proxy).items()
+        if "VpcConfig" in function
+    }
+
+    assert "rds-global.pem" == Path(bundles.pop("MigrateFunction")).name
+    assert {expected} == {Path(bundle).name for bundle in bundles.values()}
+    for bundle in bundles.values():
+        assert bundle.startswith("/opt/python/permit/")
+        assert (ROOT / "shared" / bundle.removeprefix("/opt/python/")).is_file()
 
 
 def test_routes_reach_an_alias_and_schedules_the_function() -> None:
@@ -134,21 +180,23 @@ def test_routes_reach_an_alias_and_schedules_the_function() -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
-    [
-        pytest.param(("Third-party packages", "Other packages"), id="dependencies"),
-        pytest.param(("Permit's own code", "Our own code"), id="own-code"),
-    ],
+    "layer",
+    [pytest.param("layers/dependencies", id="dependencies"), pytest.param("shared", id="own")],
 )
-def test_a_new_layer_makes_a_new_version_of_every_route_function(change: tuple[str, str]) -> None:
+def test_a_changed_file_of_a_layer_makes_a_new_version_of_every_route_function(layer: str) -> None:
     """Otherwise a change in a layer alone would be deployed and reach nobody."""
-    before = set(of_type("AWS::Lambda::Version"))
+    uploads = [f"s3://uploads/{hashlib.sha256(each).hexdigest()}" for each in (b"before", b"after")]
 
-    after = {
-        name
-        for name, resource in transformed(source().replace(*change)).items()
-        if resource["Type"] == "AWS::Lambda::Version"
-    }
+    before, after = (
+        {
+            name
+            for name, resource in transformed(
+                source().replace(f"ContentUri: {layer}\n", f"ContentUri: {upload}\n")
+            ).items()
+            if resource["Type"] == "AWS::Lambda::Version"
+        }
+        for upload in uploads
+    )
 
     assert len(before) == len(after) == len(of_type("AWS::Lambda::Alias"))
     assert not before & after
@@ -182,7 +230,8 @@ def test_access_log_is_json_and_holds_no_secret() -> None:
 def test_routes_are_throttled() -> None:
     """There is a limit for all, and a lower one where each request costs a password hash."""
     [stage] = of_type("AWS::ApiGatewayV2::Stage").values()
-    general = stage["DefaultRouteSettings"]["ThrottlingRateLimit"]
+    assert {"Ref": "RateLimit"} == stage["DefaultRouteSettings"]["ThrottlingRateLimit"]
+    general = written()["Parameters"]["RateLimit"]["Default"]
 
     assert set(stage["RouteSettings"]) <= set(routes())
     assert 0 < stage["RouteSettings"]["ANY /v1/login"]["ThrottlingRateLimit"] < general

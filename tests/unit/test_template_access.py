@@ -82,7 +82,11 @@ def test_function_signs_in_as_its_own_database_user_only(function: str) -> None:
     users = {
         match[1]
         for resource in granted(function).get("rds-db:connect", set())
-        if (match := re.search(r":dbuser:\$\{DatabaseResourceId\}/(\w+)\"", resource))
+        if (
+            match := re.search(
+                r":dbuser:\$\{Database.Outputs.ConnectResourceId\}/(\w+)\"", resource
+            )
+        )
     }
 
     user = variables.get("PERMIT_DATABASE_USER")
@@ -103,11 +107,12 @@ def test_function_writes_to_its_own_log_group_only(function: str) -> None:
 def test_function_reads_the_secrets_of_its_environment_only(function: str) -> None:
     """Every secret that it is told of, and no other."""
     variables = of_type("AWS::Lambda::Function")[function]["Environment"]["Variables"].values()
-    secrets = {*of_type("AWS::SecretsManager::Secret"), "DatabaseOwnerSecretArn"}
+    secrets = of_type("AWS::SecretsManager::Secret")
     told = {
         as_text(value)
         for value in variables
-        if isinstance(value, dict) and (value.get("Ref") in secrets or ":ssm:" in as_text(value))
+        if isinstance(value, dict)
+        and (value.get("Ref") in secrets or re.search(":ssm:|OwnerSecretArn", as_text(value)))
     }
 
     read = granted(function)
@@ -116,8 +121,8 @@ def test_function_reads_the_secrets_of_its_environment_only(function: str) -> No
     )
 
 
-def test_only_the_operator_writes_secrets() -> None:
-    """Rotation is a command; no function that answers callers can replace a key."""
+def test_only_the_operator_and_the_rotation_write_secrets() -> None:
+    """No function that answers callers can replace a key."""
     writers = {
         function
         for function in FUNCTIONS
@@ -125,7 +130,7 @@ def test_only_the_operator_writes_secrets() -> None:
         if re.match(r"(secretsmanager|ssm):(?!Get)", action)
     }
 
-    assert {"OperatorFunction"} == writers
+    assert {"OperatorFunction", "TokenRotationFunction"} == writers
 
 
 def test_every_log_group_ends() -> None:
@@ -141,7 +146,10 @@ def test_keys_outlive_the_stack(secret: str) -> None:
     """Deleting the stack, or replacing the resource, destroys no key."""
     resource = transformed()[secret]
 
-    assert ("Retain", "Retain") == (resource["DeletionPolicy"], resource["UpdateReplacePolicy"])
+    assert ("RetainExceptOnCreate", "Retain") == (
+        resource["DeletionPolicy"],
+        resource["UpdateReplacePolicy"],
+    )
 
 
 @pytest.mark.parametrize("secret", ["MasterKeys", "ThrottleKey"])
@@ -166,7 +174,7 @@ def test_first_master_keys_are_read_by_the_code() -> None:
 
 
 def test_first_token_keys_are_an_empty_set() -> None:
-    """There is no default key: the operator makes the first."""
+    """There is no default key: the rotation makes the first."""
     first = of_type("AWS::SecretsManager::Secret")["TokenKeys"]["SecretString"]
 
     assert {"keys": []} == json.loads(TokenKeys.parse(first).dump())

@@ -20,7 +20,7 @@ _CACHED = timedelta(minutes=5)
 
 
 class NoSigningKey(RuntimeError):
-    """No token key's time has come: login cannot work until the operator makes one."""
+    """No token key's time has come: login cannot work until there is one."""
 
     def __init__(self) -> None:
         super().__init__("PERMIT_TOKEN_KEYS holds no key that signs yet: run rotate-token-key")
@@ -73,7 +73,7 @@ class TokenKeys:
 
     def jwks(self, now: datetime) -> JwkSet:
         """The keys whose tokens may still be alive, and those that are yet to sign."""
-        return {"keys": [key.public_jwk for key in self._published(now)]}
+        return {"keys": [key.public_jwk for key in self.living(now)]}
 
     def rotated(self, now: datetime, *, published_before: timedelta = timedelta(hours=1)) -> Self:
         """With a new key, without those whose last token has expired.
@@ -81,12 +81,24 @@ class TokenKeys:
         The new key is published before it signs, so that whoever verifies knows it in time;
         only a first one, without which nobody can log in, signs at once.
         """
-        has_signer = any(key.signs_from <= now for key in self.keys)
-        signs_from = now + published_before if has_signer else now
+        signs_from = now + published_before if self.has_signer(now) else now
         new = TokenKey(seed=secrets.token_bytes(32), signs_from=signs_from)
-        return type(self)(keys=_ordered([*self._published(now), new]))
+        return type(self)(keys=_ordered([*self.living(now), new]))
 
-    def _published(self, now: datetime) -> list[TokenKey]:
+    def without(self, kid: str, now: datetime) -> Self:
+        """For a key that has leaked; one that signs at once comes in where no other does."""
+        kept = type(self)(keys=tuple(key for key in self.keys if key.kid != kid))
+        return kept if kept.has_signer(now) else kept.rotated(now)
+
+    def has_signer(self, now: datetime) -> bool:
+        return any(key.signs_from <= now for key in self.keys)
+
+    @property
+    def kids(self) -> set[str]:
+        return {key.kid for key in self.keys}
+
+    def living(self, now: datetime) -> list[TokenKey]:
+        """The keys whose last token has not expired, and those that are yet to sign."""
         return [
             key
             for key, successor in zip_longest(self.keys, self.keys[1:])

@@ -1,0 +1,134 @@
+"""What each function takes of a processor and of memory: the measurement behind its MemorySize."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deployment import Vendor, load_event
+from permit.migrate import LOGIN_ROLES
+from sam_template import written
+from servers import PASSWORD
+from tests.bench.built import Programs
+from tests.bench.data import OWNER, Database
+from tests.bench.plan import Plan
+from tests.bench.programs import Program
+from tests.bench.rows import markdown
+from tests.bench.samples import Samples, milliseconds
+
+WHOLE_PROCESSOR = 1769  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+HEADINGS = (
+    *("function", "first answer", "each later one", "most memory"),
+    *("MemorySize", "first answer there", "each later one there"),
+)
+# The rotation of token keys is not here: it works at AWS alone.
+FUNCTIONS = {
+    "health": "HealthFunction",
+    "login": "LoginFunction",
+    "licence_check": "LicenceCheckFunction",
+    "jwks": "JwksFunction",
+    "operator": "OperatorFunction",
+    "migrate": "MigrateFunction",
+    "sweep": "SweepFunction",
+    "probe": "ProbeFunction",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """Of one function; times are those of a whole processor."""
+
+    function: str
+    cold: Samples
+    warm: Samples
+    megabytes: float
+    memory: int
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        stretched = max(1.0, WHOLE_PROCESSOR / self.memory)
+        return (
+            f"`{self.function}`",
+            *(milliseconds(self.cold.p50), milliseconds(self.warm.p50)),
+            *(f"{self.megabytes:.0f} MB", f"{self.memory:,} MB"),
+            milliseconds(self.cold.p50 * stretched),
+            milliseconds(self.warm.p50 * stretched),
+        )
+
+
+def size_table(sizes: list[Size]) -> str:
+    return markdown(HEADINGS, (size.cells for size in sizes))
+
+
+def measure_sizes(
+    programs: Programs, plan: Plan, database: Database, vendor: Vendor, log: Path
+) -> list[Size]:
+    events = _events(database, vendor)
+    return [
+        _measure(programs.permit("sized", logical_id), plan, database, name, events[name], log)
+        for name, logical_id in FUNCTIONS.items()
+    ]
+
+
+def _measure(
+    program: Program, plan: Plan, database: Database, name: str, event: object, log: Path
+) -> Size:
+    environ = {
+        **program.environ(_variables(database, name), event),
+        "BENCH_CALLS": str(plan.size_calls),
+        "POWERTOOLS_SERVICE_NAME": "bench",
+    }
+    taken = [_run(program, environ, log) for _ in range(plan.size_rounds)]
+    return Size(
+        function=name,
+        cold=Samples([each["cold"] for each in taken]),
+        warm=Samples([each["warm"] for each in taken]),
+        megabytes=max(each["megabytes"] for each in taken),
+        memory=_memory(name),
+    )
+
+
+def _run(program: Program, environ: Mapping[str, str], log: Path) -> dict[str, Any]:
+    with log.open("ab") as output:
+        run = subprocess.run(
+            program.command, env=environ, stdout=subprocess.PIPE, stderr=output, check=True
+        )
+    figures = json.loads(run.stdout.splitlines()[-1])
+    answer = figures["answer"]
+    if answer.get("statusCode", 200) >= 400 or not answer.get("ok", True):
+        raise RuntimeError(f"the answer measured is no success: {answer}")
+    return figures
+
+
+def _events(database: Database, vendor: Vendor) -> dict[str, object]:
+    [(key, fingerprint)] = database.take(1)
+    sign_in = {"email": vendor.email, "password": vendor.password}
+    return {
+        **{name: load_event(name) for name in ("health", "jwks", "sweep", "probe", "migrate")},
+        "licence_check": _with_body(
+            "licence_check", {"key": key, "device": {"fingerprint": fingerprint}}
+        ),
+        "login": _with_body("login", sign_in),
+        "operator": {"command": "set-password", "arguments": sign_in},
+    }
+
+
+def _with_body(event: str, body: object) -> dict[str, Any]:
+    return {**load_event(event), "body": json.dumps(body)}
+
+
+def _variables(database: Database, name: str) -> dict[str, str]:
+    return {
+        **database.deployment.environ(name),
+        "PERMIT_HEALTH_URL": "http://127.0.0.1:9/v1/health",
+        "PERMIT_OWNER_CREDENTIALS": json.dumps({"username": OWNER, "password": PASSWORD}),
+        "PERMIT_ROLE_PASSWORDS": json.dumps(dict.fromkeys(LOGIN_ROLES, PASSWORD)),
+    }
+
+
+def _memory(name: str) -> int:
+    template = written()
+    own = template["Resources"][FUNCTIONS[name]]["Properties"]
+    return own.get("MemorySize", template["Globals"]["Function"]["MemorySize"])
