@@ -109,6 +109,11 @@ sam: setup ## Every event by `sam local invoke`, where Docker is
 	@docker info >/dev/null 2>&1 || { echo 'sam local runs functions in Docker, which does not answer' >&2; exit 1; }
 	$(PYTEST) tests/sam
 
+.PHONY: migrations-hash
+migrations-hash: .venv/.installed-run ## Write the hash of the migrations into template.yaml
+	@hash=$$($(BIN)/python -c 'from permit.migrate import migrations_hash; print(migrations_hash())') && \
+	    sed -E -i.old "s/^( +MigrationsHash: )\"[0-9a-f]+\"/\1\"$$hash\"/" template.yaml && rm template.yaml.old
+
 .PHONY: bench
 bench: setup ## The figures of docs/performance.md
 	$(BIN)/python -m tests.bench

@@ -48,7 +48,7 @@ _NETWORK = {
 _UNAVAILABLE = (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)
 
 
-class _BoundedConnection(psycopg.Connection[TupleRow]):
+class BoundedConnection(psycopg.Connection[TupleRow]):
     """Gives up at the deadline whatever the server does: statement_timeout is the server's own."""
 
     deadline: float | None = None  # on the monotonic clock
@@ -66,7 +66,7 @@ class Database:
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self._settings = settings
-        self._connection: _BoundedConnection | None = None
+        self._connection: BoundedConnection | None = None
         self._opened_at = self._used_at = 0.0
         self._deadline: float | None = None
         self._in_transaction = False
@@ -161,7 +161,7 @@ class Database:
             self._connection.close()
             self._connection = None
 
-    def _run(self, work: Callable[[_BoundedConnection], Result], *, is_repeatable: bool) -> Result:
+    def _run(self, work: Callable[[BoundedConnection], Result], *, is_repeatable: bool) -> Result:
         connection = self._usable_connection()
         try:
             return work(connection)
@@ -183,7 +183,7 @@ class Database:
             self.close()
             raise _unavailable(error) from error
 
-    def _usable_connection(self) -> _BoundedConnection:
+    def _usable_connection(self) -> BoundedConnection:
         now = time.time()
         if not self._in_transaction and not self._is_fresh(now):
             self.close()
@@ -209,7 +209,7 @@ class Database:
         poll.register(connection.pgconn.socket, select.POLLIN)
         return not poll.poll(0)
 
-    def _connect(self) -> _BoundedConnection:
+    def _connect(self) -> BoundedConnection:
         """To the first address that answers; psycopg itself would try each, whatever the time."""
         failure = DatabaseUnavailable("no time left to connect")
         for address in self._addresses():
@@ -231,9 +231,9 @@ class Database:
             raise DatabaseUnavailable(type(error).__name__) from error
         return [str(address[0]) for *_, address in found]
 
-    def _connect_to(self, address: str) -> _BoundedConnection:
+    def _connect_to(self, address: str) -> BoundedConnection:
         settings = self._settings
-        return _BoundedConnection.connect(
+        return BoundedConnection.connect(
             host=settings.database_host,
             hostaddr=address,
             port=settings.database_port,

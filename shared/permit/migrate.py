@@ -6,14 +6,17 @@ does its work as permit_owner, who is no superuser here as on AWS.
 
 import hashlib
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, LiteralString, cast
 
 import psycopg
 from psycopg import sql
+
+from permit.db import BoundedConnection
 
 _HERE = Path(__file__).parent
 _MIGRATIONS = _HERE / "migrations"
@@ -41,6 +44,10 @@ class MigrationChanged(RuntimeError):
     """A migration that was applied differs from the file that now bears its number."""
 
 
+SignIn = Callable[[], Mapping[str, Any]]
+"""How to connect now: parameters of libpq, made anew for each attempt."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Script:
     name: str
@@ -63,41 +70,61 @@ def required_version() -> int:
     return max(script.version for script in _scripts(_MIGRATIONS, "[0-9]*.sql"))
 
 
-def connect(conninfo: Mapping[str, Any], *, wait_seconds: float) -> psycopg.Connection[Any]:
+def migrations_hash() -> str:
+    """Of everything that a run applies: template.yaml carries it, so that a change of it runs."""
+    scripts = [
+        *_scripts(_MIGRATIONS, "*.sql"),
+        *_scripts(_DOORS, "*.sql"),
+    ]
+    named = "".join(f"{script.name} {script.checksum}\n" for script in scripts)
+    return hashlib.sha256(named.encode()).hexdigest()
+
+
+def connect(ways: Sequence[SignIn], *, wait_seconds: float) -> BoundedConnection:
     """A connection, as soon as there is one: a new cluster takes its time to answer.
 
-    Raises DatabaseNotReady when the time is up, with the last reason.
+    The ways of signing in are tried in turn. Raises DatabaseNotReady when the time is up, with the
+    last reason of each.
     """
     give_up_at = time.monotonic() + wait_seconds
     pause = 0.25
-    while True:
+    reasons: dict[int, str] = {}
+    for attempt in count():
+        way = attempt % len(ways)
         try:
-            return psycopg.connect(**conninfo, autocommit=True, connect_timeout=5)
+            return BoundedConnection.connect(**ways[way](), autocommit=True, connect_timeout=5)
         except psycopg.OperationalError as error:
-            if time.monotonic() + pause > give_up_at:
-                raise DatabaseNotReady(
-                    f"no connection within {wait_seconds:g} s: {str(error).strip()}"
-                ) from error
+            reasons[way] = str(error).strip()
+        if way < len(ways) - 1:
+            continue
+        if time.monotonic() + pause > give_up_at:
+            break
         time.sleep(pause)
         pause = min(pause * 2, 5.0)
+    last = "; ".join(reasons.values())
+    raise DatabaseNotReady(f"no connection within {wait_seconds:g} s: {last}")
 
 
 def migrate(
-    conninfo: Mapping[str, Any],
+    conninfo: Mapping[str, Any] | Sequence[SignIn],
     *,
     wait_seconds: float = 60,
+    run_seconds: float | None = None,
     role_passwords: Mapping[str, str] | None = None,
 ) -> Outcome:
-    """Applies what is missing, and nothing twice.
+    """Applies what is missing, and nothing twice; after `run_seconds` it gives up.
 
-    Raises DatabaseNotReady, MigrationChanged, or the psycopg.Error of the script that failed; what
-    had been applied before it stays.
+    Raises DatabaseNotReady, MigrationChanged, or the psycopg.Error of the script that failed, with
+    a note that names it; what had been applied before it stays.
     """
+    ways = [lambda: conninfo] if isinstance(conninfo, Mapping) else conninfo
     with (
-        connect(conninfo, wait_seconds=wait_seconds) as guard,
-        connect(conninfo, wait_seconds=wait_seconds) as connection,
-        _one_run_at_a_time(guard),
+        connect(ways, wait_seconds=wait_seconds) as guard,
+        connect(ways, wait_seconds=wait_seconds) as connection,
+        _one_run_at_a_time(guard, run_seconds),
     ):
+        if run_seconds is not None:
+            _limit(connection, run_seconds)
         connection.execute("SET client_min_messages = 'warning'")
         connection.execute(_statements(_MIGRATIONS / "roles.sql"))
         for role, password in (role_passwords or {}).items():
@@ -110,19 +137,29 @@ def migrate(
         return Outcome(version=_current_version(connection), applied=applied)
 
 
+def _limit(connection: BoundedConnection, seconds: float) -> None:
+    """The server ends what takes longer; and should it not answer, we do not wait for it."""
+    milliseconds = sql.Literal(int(seconds * 1000))
+    connection.execute(sql.SQL("SET statement_timeout = {}").format(milliseconds))
+    connection.deadline = time.monotonic() + seconds
+
+
 @contextmanager
-def _one_run_at_a_time(guard: psycopg.Connection[Any]) -> Generator[None]:
+def _one_run_at_a_time(guard: psycopg.Connection[Any], seconds: float | None) -> Generator[None]:
     """A lock that ends with its transaction, on a connection of its own: scripts commit.
 
     CREATE INDEX CONCURRENTLY waits for every snapshot: so the lock is asked for again and again
     instead of waited for, and without parameters, which would keep the statement's portal open.
     """
+    give_up_at = None if seconds is None else time.monotonic() + seconds
     ask = sql.SQL("SELECT pg_try_advisory_xact_lock({})").format(sql.Literal(_RUN_LOCK))
     while True:
         with guard.transaction():
             if _is_granted(guard.execute(ask)):
                 yield
                 return
+        if give_up_at is not None and time.monotonic() > give_up_at:
+            raise DatabaseNotReady(f"another migration has been running for {seconds:g} s")
         time.sleep(_LOCK_PAUSE)
 
 
@@ -160,7 +197,8 @@ def _apply_migrations(connection: psycopg.Connection[Any]) -> Iterator[str]:
             )
     for script in scripts:
         if script.version not in recorded:
-            _apply_migration(connection, script)
+            with _named(script):
+                _apply_migration(connection, script)
             yield script.name
 
 
@@ -191,7 +229,7 @@ def _apply_doors(connection: psycopg.Connection[Any]) -> Iterator[str]:
     for script in _scripts(_DOORS, "*.sql"):
         if recorded.get(script.name) == script.checksum:
             continue
-        with connection.transaction():
+        with _named(script), connection.transaction():
             connection.execute("SET LOCAL ROLE permit_doors")
             connection.execute(_literal(script.text))
             connection.execute("SET LOCAL ROLE permit_owner")
@@ -203,6 +241,15 @@ def _apply_doors(connection: psycopg.Connection[Any]) -> Iterator[str]:
                 (script.name, script.checksum),
             )
         yield f"doors/{script.name}"
+
+
+@contextmanager
+def _named(script: Script) -> Generator[None]:
+    try:
+        yield
+    except psycopg.Error as error:
+        error.add_note(f"in {script.name}")
+        raise
 
 
 def _with_lock_retries(apply: Any) -> None:

@@ -149,6 +149,7 @@ class MigrateSettings(DatabaseAddress):
     owner_credentials: SecretSource
     role_passwords: SecretSource | None = None
     database_ca: FilePath | None = None
+    aws_region: str | None = Field(default=None, alias="AWS_REGION")
 
 
 class ProbeSettings(Settings):
