@@ -135,6 +135,8 @@ def check() -> Response[str]:
     )
     outcome = licensing.check(database, request.key, device, question)
     api.note(code=outcome.verdict.code)
+    if outcome.facts is not None:
+        api.note(tenant_id=str(outcome.facts.tenant_id), licence_id=str(outcome.facts.licence_id))
     proof = prove(
         proof_keys,
         outcome,

@@ -59,8 +59,8 @@ def test_function_has_an_event_and_a_test(name: str) -> None:
         for event, content in events().items()
         if content.get("routeKey") in served or event.startswith(name)
     ]
-    subject = name.rsplit("_", maxsplit=1)[-1]
-    tests = list((ROOT / "tests").glob(f"*/test_{subject}*.py"))
+    subjects = (name, name.rsplit("_", maxsplit=1)[-1])
+    tests = [path for each in subjects for path in (ROOT / "tests").glob(f"*/test_{each}*.py")]
 
     assert own
     assert tests
