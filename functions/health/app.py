@@ -15,7 +15,7 @@ from permit.db import Database
 from permit.errors import DatabaseUnavailable
 from permit.migrate import required_version
 from permit.queries.operations import get_schema_version
-from permit.settings import DatabaseSettings
+from permit.settings import ApiSettings
 
 Status = Literal["ok", "fail"]
 
@@ -43,9 +43,10 @@ class HealthAnswer(Answer):
     checks: Checks
 
 
-database = Database(DatabaseSettings.from_environment())
+settings = ApiSettings.from_environment()
+database = Database(settings)
 # Three seconds are the promise: whoever asks must learn that the database is stuck.
-api = Api(database, database_seconds=2.5)
+api = Api(database, settings.origin_secret, database_seconds=2.5)
 REQUIRED_SCHEMA = required_version()
 
 

@@ -17,7 +17,7 @@ from permit.settings import JwksSettings
 
 settings = JwksSettings.from_environment()
 database = Database(settings)
-api = Api(database)
+api = Api(database, settings.origin_secret)
 
 
 @api.get("/.well-known/jwks.json")

@@ -120,7 +120,7 @@ class ReleaseAnswer(Answer):
 settings = CheckSettings.from_environment()
 database = Database(settings)
 proof_keys = ProofKeys(settings.master_keys)
-api = Api(database)
+api = Api(database, settings.origin_secret)
 
 
 @api.post("/v1/licences/check")

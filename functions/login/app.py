@@ -10,7 +10,7 @@ from permit.accounts import LoginSecrets, Tokens
 from permit.api import Api, answer
 from permit.contracts import Answer, Contract, bounded
 from permit.db import Database
-from permit.security.throttling import client_address
+from permit.security.throttling import viewer_address
 from permit.settings import LoginSettings
 
 
@@ -32,7 +32,7 @@ class TokenAnswer(Answer):
 
 settings = LoginSettings.from_environment()
 database = Database(settings)
-api = Api(database)
+api = Api(database, settings.origin_secret)
 secrets = LoginSecrets(token_keys=settings.token_keys, throttle_key=settings.throttle_key)
 
 
@@ -70,14 +70,12 @@ def log_out() -> Response[str]:
 
 
 def caller_address() -> str:
-    """The address that attempts are counted by: CloudFront's word only where it proves itself."""
+    """The address that attempts are counted by: CloudFront's word only where it proved itself."""
     event = api.current_event
-    origin_secret = settings.origin_secret
-    return client_address(
-        event.headers,
-        event.request_context.http.source_ip,
-        None if origin_secret is None else origin_secret.read(),
-    )
+    source_ip = event.request_context.http.source_ip
+    if settings.origin_secret is None:
+        return source_ip
+    return viewer_address(event.headers) or source_ip
 
 
 def _token_answer(tokens: Tokens) -> TokenAnswer:

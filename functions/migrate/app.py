@@ -29,7 +29,8 @@ settings = cache(MigrateSettings.from_environment)
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:
     """The schema version and what was applied; raising fails the invocation."""
-    seconds = context.get_remaining_time_in_millis() / 1000 - _ANSWER_SECONDS
+    remaining = context.get_remaining_time_in_millis() / 1000
+    seconds = max(remaining - _ANSWER_SECONDS, remaining / 2)
     if "RequestType" not in event:
         return _run(event.get("wait_seconds", _WAIT_SECONDS), seconds)
     if event["RequestType"] == "Delete":

@@ -22,15 +22,19 @@ from permit.errors import (
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
+    OriginNotProven,
     Refusal,
     StatementFailed,
     UnsupportedMediaType,
 )
+from permit.secret_sources import SecretSource
+from permit.security.origin import is_proven, parse_origin_secrets
 
 Request = TypeVar("Request", bound=Contract)
 
 _MARGIN = 1.0  # seconds that remain to answer after the database's time is up
 _MOST_ERRORS = 20
+_PROBLEM = "application/problem+json"
 
 _SERVICE = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "permit")
 
@@ -38,10 +42,17 @@ _SERVICE = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "permit")
 class Api(APIGatewayHttpResolver):
     """Powertools' resolver, with our refusals for its errors and a deadline for the database."""
 
-    def __init__(self, database: Database, *, database_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        origin_secret: SecretSource | None,
+        *,
+        database_seconds: float | None = None,
+    ) -> None:
         """`database_seconds`: at most so long in the database, however long Lambda allows."""
         super().__init__()  # pyright: ignore[reportUnknownMemberType]
         self._database = database
+        self._origin_secret = origin_secret
         self._database_seconds = database_seconds
         self._facts: dict[str, Any] = {}
         # What was imported lives as long as the process: no collection need look at it again.
@@ -56,7 +67,10 @@ class Api(APIGatewayHttpResolver):
         remaining = context.get_remaining_time_in_millis() / 1000 - _MARGIN
         self._database.allow(min(remaining, self._database_seconds or remaining))
         self._facts = {}
-        response = super().resolve(dict(event), context)
+        if self._is_let_in(event["headers"]):
+            response = super().resolve(dict(event), context)
+        else:
+            response = self._turn_away(event["requestContext"]["requestId"])
         _log_request(event["requestContext"], response["statusCode"], started, self._facts)
         return response
 
@@ -81,19 +95,30 @@ class Api(APIGatewayHttpResolver):
         """Where the caller reached us: the configured address, else the API's own."""
         return configured or f"https://{self.current_event.request_context.domain_name}"
 
+    def _is_let_in(self, headers: Mapping[str, str]) -> bool:
+        secret = self._origin_secret
+        return secret is None or is_proven(headers, secret.parsed(parse_origin_secrets))
+
+    def _turn_away(self, request_id: str) -> dict[str, Any]:
+        """Without a look at what was asked."""
+        refusal = OriginNotProven()
+        self.note(code=refusal.code)
+        return {
+            "statusCode": refusal.status,
+            "headers": {"Content-Type": _PROBLEM},
+            "body": _problem_body(refusal, request_id),
+            "isBase64Encoded": False,
+        }
+
     def _answer_refusal(self, refusal: Refusal) -> Response[str]:
         self.note(code=refusal.code)
         if isinstance(refusal, DatabaseUnavailable):
             self.note(reason=refusal.reason)
-        body = {
-            **problem(refusal),
-            "request_id": self.current_event.request_context.request_id,
-        }
         return Response(
             status_code=refusal.status,
-            content_type="application/problem+json",
+            content_type=_PROBLEM,
             headers=refusal.headers,
-            body=json.dumps(body),
+            body=_problem_body(refusal, self.current_event.request_context.request_id),
         )
 
     def _answer_unrouted(self, _: NotFoundError) -> Response[str]:
@@ -105,6 +130,10 @@ class Api(APIGatewayHttpResolver):
             if route.rule.match(path)  # pyright: ignore[reportUnknownMemberType]
         ]
         return self._answer_refusal(MethodNotAllowed(allowed) if allowed else NotFound())
+
+
+def _problem_body(refusal: Refusal, request_id: str) -> str:
+    return json.dumps({**problem(refusal), "request_id": request_id})
 
 
 def _fail_without_values(error: psycopg.Error) -> NoReturn:

@@ -47,6 +47,14 @@ class UnsupportedMediaType(Refusal):
     errors = (("content-type", "must be application/json"),)
 
 
+class OriginNotProven(Refusal):
+    """The request came to us directly, and this deployment answers what CloudFront passes on."""
+
+    status = 403
+    code = "origin_not_proven"
+    title = "Ask at the public address"
+
+
 class NotFound(Refusal):
     """There is no such thing, or none that the caller may know of."""
 

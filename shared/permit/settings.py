@@ -110,19 +110,24 @@ class DatabaseSettings(DatabaseAddress):
         return region
 
 
-class CheckSettings(DatabaseSettings):
+class ApiSettings(DatabaseSettings):
+    """A function with a route."""
+
+    origin_secret: SecretSource | None = None
+
+
+class CheckSettings(ApiSettings):
     master_keys: SecretSource
     public_url: BaseAddress | None = None
 
 
-class LoginSettings(DatabaseSettings):
+class LoginSettings(ApiSettings):
     token_keys: SecretSource
     throttle_key: SecretSource
-    origin_secret: SecretSource | None = None
     public_url: BaseAddress | None = None
 
 
-class JwksSettings(DatabaseSettings):
+class JwksSettings(ApiSettings):
     token_jwks: SecretSource
 
 

@@ -18,6 +18,8 @@ from sam_template import events, functions, routes, written
 from servers import PASSWORD, Server, embedded
 
 _DATABASE = "permit"
+# Port 9 is never listened on: the probe finds nothing there, and the rotation no AWS.
+NOBODY = "http://127.0.0.1:9"
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +95,10 @@ class Stack:
         if "PERMIT_DATABASE_USER" in named:
             values["PERMIT_DATABASE_USER"] = named["PERMIT_DATABASE_USER"]
             values["PERMIT_DATABASE_PASSWORD"] = PASSWORD
+        if function == "token_rotation":
+            values["PERMIT_TOKEN_KEYS"] = events()["token_rotation"]["SecretId"]
+            values["AWS_ENDPOINT_URL"] = NOBODY
+            values["AWS_MAX_ATTEMPTS"] = "1"
         if "PERMIT_OWNER_CREDENTIALS" in named:
             values["PERMIT_ROLE_PASSWORDS"] = json.dumps(dict.fromkeys(LOGIN_ROLES, PASSWORD))
         return values
@@ -109,8 +115,7 @@ class Stack:
         for name, content in contents.items():
             (self.folder / name).write_text(content, encoding="utf-8")
         files = {name: f"file:{self.folder / name}" for name in contents}
-        # Port 9 is never listened on: the probe finds nothing there.
-        return files | {"PERMIT_HEALTH_URL": "http://127.0.0.1:9/v1/health"}
+        return files | {"PERMIT_HEALTH_URL": f"{NOBODY}/v1/health"}
 
 
 @pytest.fixture(scope="session")

@@ -83,6 +83,13 @@ def test_direct_events_are_answered(stack) -> None:
     assert '"Health":[0.0]' in stack.start("probe").printed().replace(" ", "")
 
 
+def test_rotation_finds_the_sdk_of_the_runtime(stack) -> None:
+    """It is in no layer; without AWS the step fails, and says so."""
+    failed = stack.invoke("token_rotation", events()["token_rotation"])
+
+    assert "AWS cannot be reached" in failed["errorMessage"]
+
+
 def test_check_imports_nothing_that_it_does_not_use(stack) -> None:
     """From the start of its process to a signed verdict."""
     key = issue_licence(stack, "imports@example.com")
@@ -104,7 +111,7 @@ def test_runtime_compiles_nothing(stack) -> None:
     """Here, unlike in Lambda, the folders can be written to: compiled modules would stay there."""
     for event in HTTP_EVENTS:
         stack.send(event)
-    for function in ("migrate", "sweep", "probe", "operator"):
+    for function in ("migrate", "sweep", "probe", "operator", "token_rotation"):
         stack.invoke(function, {})
 
     assert set(stack.running) >= set(functions())

@@ -54,7 +54,7 @@ class Worker:
         print(json.dumps(command), file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
         if not answer:
-            raise RuntimeError(f"{self.process.args} has ended:\n{_tail(self.log)}")
+            raise RuntimeError(f"{self.process.args} has ended:\n{tail(self.log)}")
         return json.loads(answer)
 
 
@@ -90,8 +90,8 @@ def seconds_to_first_answer(program: Program, variables: Mapping[str, str], log:
             for line in process.stdout:
                 if '"proof"' in line:
                     return time.perf_counter() - started
-    raise RuntimeError(f"{program.module} answered nothing:\n{_tail(log)}")
+    raise RuntimeError(f"{program.module} answered nothing:\n{tail(log)}")
 
 
-def _tail(log: Path) -> str:
+def tail(log: Path) -> str:
     return log.read_text(encoding="utf-8", errors="replace")[-3000:]

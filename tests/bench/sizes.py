@@ -14,7 +14,7 @@ from servers import PASSWORD
 from tests.bench.built import Programs
 from tests.bench.data import OWNER, Database
 from tests.bench.plan import Plan
-from tests.bench.programs import Program
+from tests.bench.programs import Program, tail
 from tests.bench.rows import markdown
 from tests.bench.samples import Samples, milliseconds
 
@@ -93,8 +93,10 @@ def _measure(
 def _run(program: Program, environ: Mapping[str, str], log: Path) -> dict[str, Any]:
     with log.open("ab") as output:
         run = subprocess.run(
-            program.command, env=environ, stdout=subprocess.PIPE, stderr=output, check=True
+            program.command, env=environ, stdout=subprocess.PIPE, stderr=output, check=False
         )
+    if run.returncode != 0:
+        raise RuntimeError(f"{program.module} failed:\n{tail(log)}")
     figures = json.loads(run.stdout.splitlines()[-1])
     answer = figures["answer"]
     if answer.get("statusCode", 200) >= 400 or not answer.get("ok", True):

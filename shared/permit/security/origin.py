@@ -1,0 +1,23 @@
+"""The origin lock: only what came through CloudFront, which adds a secret header, is answered."""
+
+import hmac
+from collections.abc import Mapping
+
+from permit.security.secret_formats import MalformedSecret
+
+HEADER = "x-origin-secret"
+_SHORTEST = 32
+
+
+def parse_origin_secrets(text: str) -> tuple[bytes, ...]:
+    """One value, or two of which either is taken while it changes; separated by blanks."""
+    values = tuple(value.encode() for value in text.split())
+    if not values or any(len(value) < _SHORTEST for value in values):
+        raise MalformedSecret(f"the origin secret has a value of fewer than {_SHORTEST} characters")
+    return values
+
+
+def is_proven(headers: Mapping[str, str], secrets: tuple[bytes, ...]) -> bool:
+    """Header names are lower case, as API Gateway's HTTP API sends them."""
+    given = headers.get(HEADER, "").encode("utf-8", "surrogatepass")
+    return any(hmac.compare_digest(given, secret) for secret in secrets)
