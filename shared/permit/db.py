@@ -44,6 +44,14 @@ _NETWORK = {
     "tcp_user_timeout": 5000,
 }
 
+# What libpq says only in words; nothing of it is passed on, since it names hosts and users.
+_FAULTS = {
+    "tls_wrong_name": "does not match host name",
+    "tls_not_trusted": "certificate verify failed",
+    "tls_missing": "server does not support SSL",
+    "not_let_in": "authentication failed",
+}
+
 # Read-only: after a failover this server is a reader.
 _UNAVAILABLE = (psycopg.OperationalError, psycopg.errors.ReadOnlySqlTransaction)
 
@@ -261,7 +269,7 @@ class Database:
                 now=datetime.now(UTC),
             ),
             "sslmode": "verify-full",
-            "sslrootcert": str(_AMAZON_ROOTS),
+            "sslrootcert": str(settings.database_ca or _AMAZON_ROOTS),
         }
 
     def _roll_back(self) -> None:
@@ -280,4 +288,9 @@ class Database:
 
 
 def _unavailable(error: psycopg.Error) -> DatabaseUnavailable:
+    """With a reason for the log: Postgres's code, or which way the connection failed."""
+    text = str(error)
+    for reason, sign in _FAULTS.items():
+        if sign in text:
+            return DatabaseUnavailable(reason)
     return DatabaseUnavailable(error.sqlstate or type(error).__name__)

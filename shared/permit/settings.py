@@ -99,6 +99,8 @@ class DatabaseSettings(DatabaseAddress):
 
     database_user: str
     database_password: SecretSource | None = None
+    database_ca: FilePath | None = None
+    """Who certifies the server, if not Amazon Trust Services as for RDS Proxy."""
     aws_region: str | None = Field(default=None, alias="AWS_REGION", validate_default=True)
 
     @field_validator("aws_region")

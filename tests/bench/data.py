@@ -107,7 +107,7 @@ def load(
     """A copy of the template, filled with licences."""
     vendor, origin = template.vendor, template.vendor.deployment
     with origin.server.connect() as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {origin.database}")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {origin.database} OWNER {OWNER}")
     devices = [_device() for _ in range(min(licences, _MOST_SAMPLES))]
     parameters = {
         "tenant_id": vendor.tenant_id,

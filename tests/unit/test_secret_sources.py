@@ -1,17 +1,14 @@
 """Secret sources: where a value comes from, how long it is kept, and what happens in an outage."""
 
-import json
 import logging
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import boto3
 import pytest
 from moto import mock_aws
 
+from extension_double import Extension, serving
 from permit.secret_sources import SecretSource, SecretUnavailable
 
 REGION = "eu-west-1"
@@ -27,61 +24,13 @@ class Clock:
         return self.now
 
 
-class Extension(ThreadingHTTPServer):
-    """A double of AWS's extension: its paths, its header, its answers and its refusals."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.secrets = {SECRET: "first"}
-        self.parameters = {"/permit/jwks": "first"}
-        self.not_ready = 0
-        self.broken: bytes | None = None
-        self.requests = 0
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Extension
-
-    def do_GET(self) -> None:
-        self.server.requests += 1
-        status, body = self._answer()
-        self.send_response(status)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def _answer(self) -> tuple[int, bytes]:
-        url = urlsplit(self.path)
-        query = {name: values[0] for name, values in parse_qs(url.query).items()}
-        if self.server.not_ready:
-            self.server.not_ready -= 1
-            return 400, b"not ready to serve traffic, please wait"
-        if self.headers["X-Aws-Parameters-Secrets-Token"] != "session":
-            return 401, b"unauthorized"
-        if self.server.broken is not None:
-            return 200, self.server.broken
-        if url.path == "/secretsmanager/get" and query.get("secretId") in self.server.secrets:
-            return self._json({"SecretString": self.server.secrets[query["secretId"]]})
-        if url.path == "/systemsmanager/parameters/get" and query["withDecryption"] == "true":
-            return self._json({"Parameter": {"Value": self.server.parameters[query["name"]]}})
-        return 400, b"AccessDeniedException"
-
-    def _json(self, answer: object) -> tuple[int, bytes]:
-        return 200, json.dumps(answer).encode()
-
-    def log_message(self, *_: object) -> None:
-        """Keeps the test's output quiet."""
-
-
 @pytest.fixture
 def extension(monkeypatch: pytest.MonkeyPatch) -> Iterator[Extension]:
-    with Extension() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    double = Extension(secrets={SECRET: "first"}, parameters={"/permit/jwks": "first"})
+    with serving(double) as server:
         monkeypatch.setenv("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", str(server.server_port))
         monkeypatch.setenv("AWS_SESSION_TOKEN", "session")
         yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture
