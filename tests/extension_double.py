@@ -40,6 +40,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_POST(self) -> None:
+        """Secrets Manager itself, as the SDK reads it: what a change builds on is no copy."""
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        is_known = self.headers["X-Amz-Target"] == "secretsmanager.GetSecretValue"
+        value = self.server.secrets.get(asked["SecretId"]) if is_known else None
+        _, body = _json({"SecretString": value, "VersionId": "1" * 32})
+        self.send_response(200 if value else 400)
+        self.end_headers()
+        self.wfile.write(body if value else b"{}")
+
     def _answer(self) -> tuple[int, bytes]:
         server = self.server
         url = urlsplit(self.path)
