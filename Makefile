@@ -8,6 +8,7 @@ PYTHON ?= python3
 ARCH ?= arm64
 
 BIN := .venv/bin
+STACKS := stacks/network.yaml stacks/database.yaml stacks/observability.yaml
 SAM := .venv-sam/bin/sam
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 
@@ -45,6 +46,9 @@ endef
 .venv-sam/.installed: requirements-sam.txt
 	$(call environment,.venv-sam,$<,$@)
 
+.venv-checkov/.installed: requirements-checkov.txt
+	$(call environment,.venv-checkov,$<,$@)
+
 .PHONY: setup
 setup: .venv/.installed .venv-sam/.installed ## Install what the other targets need
 
@@ -65,7 +69,7 @@ reset: .venv/.installed-run ## Drop the data of `make run`
 # -------------------------------------------------------------------------------------- tests
 
 .PHONY: test
-test: lint types template test-unit test-integration test-pgbouncer test-artifact ## All of the checks
+test: lint types template policies test-unit test-integration test-pgbouncer test-artifact ## All of the checks
 	@echo 'make test: everything passed; what was skipped is named above.'
 
 .PHONY: lint
@@ -78,8 +82,21 @@ types: .venv/.installed ## Types, by pyright, which rejects SQL that is put toge
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 
 .PHONY: template
-template: .venv-sam/.installed ## The SAM template, by cfn-lint
+template: .venv-sam/.installed ## The SAM template and its nested stacks, by cfn-lint
 	$(SAM) validate --lint
+	.venv-sam/bin/cfn-lint $(STACKS)
+
+.PHONY: policies
+policies: .venv-checkov/.installed ## The same, by checkov; with the standard parameters and the frugal ones
+	@scratch=$$(mktemp -d) && trap 'rm -r "$$scratch"' EXIT && mkdir "$$scratch/stacks" && \
+	for engine in aurora instance; do \
+	    for file in template.yaml $(STACKS); do \
+	        sed "s/Default: aurora/Default: $$engine/" $$file >"$$scratch/$$file"; \
+	    done; \
+	    echo "checkov, Engine=$$engine"; \
+	    .venv-checkov/bin/checkov --directory "$$scratch" --framework cloudformation \
+	        --skip-download --quiet --compact || exit 1; \
+	done
 
 .PHONY: test-unit
 test-unit: setup ## Tests without a database
@@ -114,11 +131,22 @@ migrations-hash: .venv/.installed-run ## Write the hash of the migrations into t
 	@hash=$$($(BIN)/python -c 'from permit.migrate import migrations_hash; print(migrations_hash())') && \
 	    sed -E -i.old "s/^( +MigrationsHash: )\"[0-9a-f]+\"/\1\"$$hash\"/" template.yaml && rm template.yaml.old
 
+.PHONY: deploy-check
+deploy-check: lint types template policies ## All that can be checked before a deployment, after `make build`
+	@test -f .aws-sam/build/template.yaml || { echo 'nothing is built: make build' >&2; exit 1; }
+	@changed=$$(find template.yaml stacks functions layers shared -newer .aws-sam/build/template.yaml \
+	    -type f -not -path '*/__pycache__/*' | head -3); \
+	    test -z "$$changed" || { echo "changed since it was built: $$changed: make build" >&2; exit 1; }
+	$(PYTEST) tests/unit/test_template*.py tests/unit/test_stack*.py tests/unit/test_migrations_hash.py \
+	    tests/unit/test_cost.py tests/unit/test_certificates.py tests/unit/test_rds_token.py \
+	    tests/unit/test_samconfig.py tests/artifact/test_files.py
+	@echo 'make deploy-check: ready; what only an account can prove is listed in docs/deploy.md.'
+
 .PHONY: bench
 bench: setup ## The figures of docs/performance.md
 	$(BIN)/python -m tests.bench
 
 .PHONY: clean
 clean: ## Remove what was built and installed; `make reset` drops the data
-	rm -rf .venv .venv-sam .aws-sam .pytest_cache .ruff_cache
+	rm -rf .venv .venv-sam .venv-checkov .aws-sam .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -37,7 +37,7 @@ def uploaded(artifacts: Artifacts) -> list[Path]:
     return [
         artifacts.folder / name
         for name, each in written()["Resources"].items()
-        if "Metadata" in each
+        if "BuildMethod" in each.get("Metadata", {})
     ]
 
 
