@@ -36,6 +36,8 @@ EXPECTED: dict[str, tuple[str, dict[str, Any]]] = {
     "tenant_jwks": ("JwksFunction", {"statusCode": 404}),
     "sweep": ("SweepFunction", {}),
     "probe": ("ProbeFunction", {"healthy": False, "reason": "refused"}),
+    # Without AWS there is nothing to rotate: that it says so is all that can be seen here.
+    "token_rotation": ("TokenRotationFunction", {"errorType": "OSError"}),
 }
 
 
@@ -49,15 +51,18 @@ class SamLocal:
         command = [
             *(ROOT / ".venv-sam" / "bin" / "sam", "local", "invoke", logical_id),
             *("--template", self.template, "--event", ROOT / "events" / f"{event}.json"),
-            *("--env-vars", self.variables, "--parameter-overrides", f"Architecture={HOST}"),
+            *(
+                "--env-vars",
+                self.variables,
+                "--parameter-overrides",
+                f"Architecture={HOST} SecretsExtension=none",
+            ),
             # What is there is used; an image that is missing is fetched all the same.
             "--skip-pull-image",
         ]
         run = subprocess.run(command, check=False, capture_output=True, text=True)
         assert run.returncode == 0, run.stderr
-        answer = json.loads(run.stdout.splitlines()[-1])
-        assert "errorType" not in answer, run.stderr
-        return answer
+        return json.loads(run.stdout.splitlines()[-1])
 
 
 @pytest.fixture(scope="session")
@@ -87,7 +92,9 @@ def test_sam_local_invokes_the_event(sam_local: SamLocal, event: str) -> None:
 
     answer = sam_local.invoke(function, event)
 
-    assert expected == {name: answer[name] for name in expected}
+    answer = answer or {}
+    assert expected == {name: answer.get(name) for name in expected}, answer
+    assert ("errorType" in answer) == ("errorType" in expected), answer
 
 
 def test_every_event_is_invoked() -> None:
