@@ -40,6 +40,9 @@ EXPECTED: dict[str, tuple[str, dict[str, Any]]] = {
     "token_rotation": ("TokenRotationFunction", {"errorType": "OSError"}),
 }
 
+# What it rotates has versions, which a text has not.
+AT_AWS = {"PERMIT_TOKEN_KEYS": events()["token_rotation"]["SecretId"]}
+
 
 @dataclass(frozen=True, kw_only=True)
 class SamLocal:
@@ -81,7 +84,8 @@ def sam_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SamLocal]:
             host = bridge_address()
             port = exits.enter_context(forwarded(server.port, address=host))
         variables = folder / "variables.json"
-        variables.write_text(json.dumps({"Parameters": values(host, port)}), encoding="utf-8")
+        given = {"Parameters": values(host, port), "TokenRotationFunction": AT_AWS}
+        variables.write_text(json.dumps(given), encoding="utf-8")
         yield SamLocal(template=artifacts.folder / "template.yaml", variables=variables)
 
 
