@@ -16,7 +16,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 from pydantic_core import to_jsonable_python
 
-from permit import catalogue, key_rotation, proof_keys, tenancy
+from permit import catalogue, key_rotation, proof_keys, tenancy, tenant_data
 from permit.api import problem, validate
 from permit.contracts import Contract, Instant, Name, Overlap, bounded
 from permit.db import Database
@@ -105,6 +105,16 @@ class DeviceArguments(LicenceArguments):
 
 class TenantArguments(Contract):
     tenant_id: Id
+
+
+class Export(TenantArguments):
+    cursor: Annotated[str, bounded(1, 200)] | None = None
+    limit: Annotated[int, Field(ge=1, le=500)] = 500
+
+
+class Erasure(TenantArguments):
+    name: Name
+    """The tenant's, so that a slip of an id erases nobody."""
 
 
 class Kid(Contract):
@@ -267,6 +277,21 @@ def rotate_proof_key(arguments: TenantArguments) -> Result:
 def withdraw_proof_key(arguments: WithdrawnKey) -> Result:
     proof_keys.withdraw(database, settings.master_keys, arguments.tenant_id, arguments.kid)
     return {"tenant_id": arguments.tenant_id, "kid": arguments.kid}
+
+
+@command("export-tenant", Export)
+def export_tenant(arguments: Export) -> Result:
+    return asdict(
+        tenant_data.export(
+            database, arguments.tenant_id, cursor=arguments.cursor, at_most=arguments.limit
+        )
+    )
+
+
+@command("erase-tenant", Erasure)
+def erase_tenant(arguments: Erasure) -> Result:
+    left = tenant_data.erase(database, arguments.tenant_id, arguments.name)
+    return {"erased": left == 0, "licences_left": left}
 
 
 @command("rotate-token-key", NoArguments)

@@ -174,3 +174,11 @@ class Activation:
 class Account:
     tenant_id: UUID
     user_id: UUID
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExportedRow:
+    """A row of an export, and what the next page begins after."""
+
+    id: UUID
+    item: dict[str, Any]

@@ -13,7 +13,7 @@ DOORS = {
     "permit_vendor": {"enter", "clock", "current_tenant", "is_duration"},
     "permit_operator": {
         *("enter_as_operator", "find_account", "activate_device"),
-        *("list_sealed_keys", "count_sealed_keys", "replace_seal"),
+        *("list_sealed_keys", "count_sealed_keys", "replace_seal", "erase_tenant"),
         *("clock", "current_tenant", "is_duration"),
     },
 }
@@ -28,6 +28,9 @@ TABLES = {
         "licence_keys": WRITES,
         "proof_keys": WRITES,
         "devices": {"SELECT", "UPDATE"},
+        "sessions": {"SELECT"},
+        "swaps": {"SELECT"},
+        "licence_checks": {"SELECT"},
     }
 }
 PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER")

@@ -1,0 +1,107 @@
+"""Everything that is kept of a tenant, to give away or to delete; no hash and no private key."""
+
+from typing import LiteralString
+from uuid import UUID
+
+import psycopg
+
+from permit.db import Database
+from permit.errors import Conflict
+from permit.models import ExportedRow
+
+
+class TenantInUse(Conflict):
+    """Somebody has written for the tenant while the last of it was deleted."""
+
+    code = "tenant_in_use"
+    detail = "The tenant is still being written to; repeat the command."
+
+
+# In the order of an export. Each is one tenant's by row-level security, and by its primary key.
+EXPORTS: dict[str, LiteralString] = {
+    "tenant": """
+        SELECT t.id, json_build_object(
+                   'id', t.id, 'name', t.name, 'created_at', t.created_at) AS item
+          FROM permit.tenants AS t
+         WHERE t.id > %(after)s ORDER BY t.id LIMIT %(at_most)s
+    """,
+    "user": """
+        SELECT u.id, json_build_object(
+                   'id', u.id, 'email', u.email, 'role', u.role, 'created_at', u.created_at,
+                   'deactivated_at', u.deactivated_at) AS item
+          FROM permit.users AS u
+         WHERE u.id > %(after)s ORDER BY u.id LIMIT %(at_most)s
+    """,
+    "session": """
+        SELECT s.id, json_build_object(
+                   'id', s.id, 'user_id', s.user_id, 'created_at', s.created_at,
+                   'expires_at', s.expires_at, 'ended_at', s.ended_at) AS item
+          FROM permit.sessions AS s
+         WHERE s.id > %(after)s ORDER BY s.id LIMIT %(at_most)s
+    """,
+    "product": """
+        SELECT p.id, json_build_object(
+                   'id', p.id, 'code', p.code, 'name', p.name, 'created_at', p.created_at,
+                   'archived_at', p.archived_at) AS item
+          FROM permit.products AS p
+         WHERE p.id > %(after)s ORDER BY p.id LIMIT %(at_most)s
+    """,
+    "policy": """
+        SELECT p.id, json_build_object(
+                   'id', p.id, 'product_id', p.product_id, 'name', p.name, 'duration', p.duration,
+                   'starts', p.starts, 'on_expiry', p.on_expiry, 'grace', p.grace,
+                   'max_devices', p.max_devices, 'overage', p.overage,
+                   'device_required', p.device_required, 'activation', p.activation,
+                   'seat_ttl', p.seat_ttl, 'matching', p.matching, 'unique', p.unique_in,
+                   'lease', p.lease, 'entitlements', p.entitlements,
+                   'max_releases', p.max_releases, 'self_service', p.self_service,
+                   'created_at', p.created_at) AS item
+          FROM permit.policies AS p
+         WHERE p.id > %(after)s ORDER BY p.id LIMIT %(at_most)s
+    """,
+    "licence": """
+        SELECT l.id, json_build_object(
+                   'id', l.id, 'product_id', l.product_id, 'policy_id', l.policy_id,
+                   'key_hint', l.key_hint, 'holder_name', l.holder_name,
+                   'holder_email', l.holder_email, 'holder_reference', l.holder_reference,
+                   'starts_at', l.starts_at, 'expires_at', l.expires_at,
+                   'max_devices', l.max_devices, 'entitlements', l.entitlements,
+                   'metadata', l.metadata, 'notes', l.notes, 'created_at', l.created_at,
+                   'suspended_at', l.suspended_at, 'revoked_at', l.revoked_at,
+                   'last_checked_at', (SELECT c.last_checked_at FROM permit.licence_checks AS c
+                                        WHERE c.licence_id = l.id)) AS item
+          FROM permit.licences AS l
+         WHERE l.id > %(after)s ORDER BY l.id LIMIT %(at_most)s
+    """,
+    "device": """
+        SELECT d.id, json_build_object(
+                   'id', d.id, 'licence_id', d.licence_id, 'name', d.name,
+                   'platform', d.platform, 'state', d.state, 'seated_at', d.seated_at,
+                   'first_seen_at', d.first_seen_at, 'last_seen_at', d.last_seen_at) AS item
+          FROM permit.devices AS d
+         WHERE d.id > %(after)s ORDER BY d.id LIMIT %(at_most)s
+    """,
+    "swap": """
+        SELECT s.id, json_build_object(
+                   'id', s.id, 'licence_id', s.licence_id, 'device_id', s.device_id,
+                   'type', s.kind, 'swapped_at', s.swapped_at) AS item
+          FROM permit.swaps AS s
+         WHERE s.id > %(after)s ORDER BY s.id LIMIT %(at_most)s
+    """,
+}
+
+
+def list_rows(database: Database, kind: str, *, after: UUID, at_most: int) -> list[ExportedRow]:
+    """The entered tenant's."""
+    return database.fetch_all(ExportedRow, EXPORTS[kind], {"after": after, "at_most": at_most})
+
+
+def erase(database: Database, tenant_id: UUID, *, name: str, at_most: int) -> int | None:
+    """How many licences are left; None where no tenant has this id and name."""
+    try:
+        return database.fetch_value(
+            "SELECT permit.erase_tenant(%(tenant_id)s, %(name)s, %(at_most)s)",
+            {"tenant_id": tenant_id, "name": name, "at_most": at_most},
+        )
+    except psycopg.errors.ForeignKeyViolation:
+        raise TenantInUse from None

@@ -1,0 +1,219 @@
+"""A tenant's export holds everything that is kept of it, and its erasure leaves nothing."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from deployment import Deployment, Vendor
+from permit import tenant_data
+from permit.queries.tenant_data import EXPORTS
+
+# What is no use to the tenant: hashes of keys, tokens and machines.
+NOT_EXPORTED = {"refresh_tokens", "licence_keys", "retired_fingerprints", "proof_keys"}
+KIND_OF = {
+    "tenants": "tenant",
+    "users": "user",
+    "sessions": "session",
+    "products": "product",
+    "policies": "policy",
+    "licences": "licence",
+    "devices": "device",
+    "swaps": "swap",
+    "licence_checks": "licence",  # last_checked_at
+}
+
+
+def tables(deployment: Deployment) -> dict[str, str]:
+    """Every table with rows of tenants, and the column that names the tenant."""
+    rows = deployment.sql(
+        """
+        SELECT c.relname, CASE c.relname WHEN 'tenants' THEN 'id' ELSE 'tenant_id' END
+          FROM pg_class AS c
+         WHERE c.relnamespace = 'permit'::regnamespace AND c.relkind = 'r' AND c.relrowsecurity
+        """
+    )
+    return dict(rows)
+
+
+def contents(deployment: Deployment, tenant_id: str) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of a tenant, by table."""
+    return {
+        table: deployment.sql(
+            f"SELECT t::text FROM permit.{table} AS t WHERE {column} = %s ORDER BY 1",
+            tenant_id,
+        )
+        for table, column in tables(deployment).items()
+    }
+
+
+@pytest.fixture
+def lived_in(deployment: Deployment) -> Vendor:
+    """A tenant with a row in every table."""
+    vendor = deployment.vendor
+    deployment.operator("rotate-token-key")
+    policy = vendor.policy(max_devices=2, matching="any")
+    for n in range(7):
+        licence = vendor.licence(policy, holder={"email": f"holder-{n}@example.com"})
+        components = {"disk": f"disk-of-{n}-0123456789", "board": f"board-of-{n}-012345"}
+        deployment.check(licence["key"], f"fingerprint-one-{n}", device={"components": components})
+        deployment.check(licence["key"], f"fingerprint-two-{n}", device={"components": components})
+        deployment.release(licence["key"], fingerprint=f"fingerprint-two-{n}")
+    free = vendor.licence(vendor.policy(name="Free", device_required=False))
+    deployment.check(free["key"], None)
+    deployment.send("login", {"email": vendor.email, "password": vendor.password})
+    assert all(contents(deployment, vendor.tenant_id).values())
+    return vendor
+
+
+def exported(vendor: Vendor, limit: int) -> list[dict[str, Any]]:
+    items, cursor = [], None
+    while True:
+        page = vendor.deployment.operator(
+            "export-tenant", tenant_id=vendor.tenant_id, limit=limit, cursor=cursor
+        )
+        items += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return items
+
+
+def test_every_table_is_exported_or_named(deployment: Deployment) -> None:
+    """A new table has to be thought of."""
+    assert set(tables(deployment)) == set(KIND_OF) | NOT_EXPORTED
+    assert set(EXPORTS) == set(KIND_OF.values())
+
+
+@pytest.mark.parametrize("limit", [1, 3, 500])
+def test_export_holds_every_row_once(lived_in: Vendor, limit: int) -> None:
+    """However large the pages are."""
+    items = exported(lived_in, limit)
+    kept = contents(lived_in.deployment, lived_in.tenant_id)
+
+    assert len(items) == len({(item["kind"], item["id"]) for item in items})
+    for table in set(KIND_OF) - {"licence_checks"}:
+        assert len(kept[table]) == sum(item["kind"] == KIND_OF[table] for item in items)
+    assert any(item.get("last_checked_at") for item in items)
+    assert {"holder-3@example.com", lived_in.email} <= {
+        value for item in items for value in item.values() if isinstance(value, str)
+    }
+
+
+def test_export_holds_no_secret(lived_in: Vendor) -> None:
+    """Neither hashes nor sealed keys; what a column is called tells it."""
+    names = {name for item in exported(lived_in, 500) for name in item}
+
+    assert not {name for name in names if "hash" in name or "seal" in name or "password" in name}
+
+
+def test_export_is_the_tenants_own(deployment: Deployment, lived_in: Vendor) -> None:
+    """Another tenant's rows are not in it."""
+    other = Vendor.create(deployment, "other@example.com")
+
+    emails = {item.get("email") for item in exported(other, 500)}
+
+    assert {None, "other@example.com"} == emails
+
+
+@pytest.mark.parametrize("cursor", ["x", "####", "dXNlcjp4", "c2VjcmV0OjAwMDAwMDAw", "é"])
+def test_a_cursor_that_was_not_given_is_refused(deployment: Deployment, cursor: str) -> None:
+    """422 that names it, whatever it is."""
+    problem = deployment.refused(
+        "export-tenant", tenant_id=deployment.vendor.tenant_id, cursor=cursor
+    )
+
+    assert "cursor" == problem["errors"][0]["field"]
+
+
+@pytest.mark.parametrize("command", ["export-tenant", "erase-tenant"])
+def test_an_unknown_tenant_is_not_found(deployment: Deployment, command: str) -> None:
+    """As any other thing that does not exist."""
+    arguments = {"name": "Nobody Ltd"} if command == "erase-tenant" else {}
+
+    problem = deployment.refused(
+        command, tenant_id="00000000-0000-4000-8000-000000000000", **arguments
+    )
+
+    assert "not_found" == problem["code"]
+
+
+def test_erasure_leaves_nothing_and_nobody_else_loses_anything(
+    deployment: Deployment, lived_in: Vendor
+) -> None:
+    """No row in any table, and every row of another tenant as it was."""
+    other = Vendor.create(deployment, "other@example.com")
+    other_licence = other.licence()
+    deployment.check(other_licence["key"])
+    before = contents(deployment, other.tenant_id)
+
+    answer = deployment.operator("erase-tenant", tenant_id=lived_in.tenant_id, name="Example Ltd")
+
+    assert {"erased": True, "licences_left": 0} == answer
+    assert not any(contents(deployment, lived_in.tenant_id).values())
+    assert before == contents(deployment, other.tenant_id)
+    assert "VALID" == deployment.check(other_licence["key"])["code"]
+
+
+def test_erased_people_may_come_back(deployment: Deployment, lived_in: Vendor) -> None:
+    """Their email is free again."""
+    deployment.operator("erase-tenant", tenant_id=lived_in.tenant_id, name="Example Ltd")
+
+    assert (
+        lived_in.email
+        == deployment.operator("create-tenant", name="Example again", email=lived_in.email)["email"]
+    )
+
+
+def test_a_wrong_name_erases_nothing(deployment: Deployment, lived_in: Vendor) -> None:
+    """A slip of an id meets a tenant of another name."""
+    before = contents(deployment, lived_in.tenant_id)
+
+    problem = deployment.refused("erase-tenant", tenant_id=lived_in.tenant_id, name="Another Ltd")
+
+    assert "not_found" == problem["code"]
+    assert before == contents(deployment, lived_in.tenant_id)
+
+
+def test_a_tenant_is_unreachable_from_the_first_call(
+    deployment: Deployment, lived_in: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the rest goes, call by call, no key is known and nobody signs in."""
+    licence = lived_in.licence()
+    monkeypatch.setattr(tenant_data, "_BATCH", 2)
+    monkeypatch.setattr(tenant_data, "_BATCHES", 1)
+    erase = {"tenant_id": lived_in.tenant_id, "name": "Example Ltd"}
+
+    first = deployment.operator("erase-tenant", **erase)
+
+    assert {"erased": False, "licences_left": 7} == first
+    assert "NOT_FOUND" == deployment.check(licence["key"])["code"]
+    sign_in = {"email": lived_in.email, "password": lived_in.password}
+    assert 401 == deployment.send("login", sign_in).status
+    left = [deployment.operator("erase-tenant", **erase)["licences_left"] for _ in range(4)]
+    assert [5, 3, 1, 0] == left
+    assert not any(contents(deployment, lived_in.tenant_id).values())
+
+
+def test_checks_during_an_erasure_do_no_harm(deployment: Deployment, lived_in: Vendor) -> None:
+    """Each is answered by a verdict, and none leaves a row behind."""
+    policy = lived_in.policy(name="Racing")
+    keys = [lived_in.licence(policy)["key"] for _ in range(20)]
+
+    environments = [deployment.start("licence_check") for _ in keys]
+
+    def check(number: int) -> str:
+        racing = Deployment(
+            server=deployment.server,
+            database=deployment.database,
+            folder=deployment.folder,
+            environments={"licence_check": environments[number]},
+        )
+        return racing.check(keys[number], f"fingerprint-racing-{number}")["code"]
+
+    with ThreadPoolExecutor(5) as threads:
+        checks = threads.map(check, range(20))
+        deployment.operator("erase-tenant", tenant_id=lived_in.tenant_id, name="Example Ltd")
+        codes = set(checks)
+
+    assert codes <= {"VALID", "NOT_FOUND"}
+    assert not any(contents(deployment, lived_in.tenant_id).values())
