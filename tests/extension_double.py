@@ -63,8 +63,11 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, server.broken
         if url.path == "/secretsmanager/get" and query.get("secretId") in server.secrets:
             return _json({"SecretString": server.secrets[query["secretId"]]})
-        if url.path == "/systemsmanager/parameters/get" and query["withDecryption"] == "true":
-            return _json({"Parameter": {"Value": server.parameters[query["name"]]}})
+        is_parameter = url.path == "/systemsmanager/parameters/get"
+        if is_parameter and query.get("name") in server.parameters:
+            is_readable = query.get("withDecryption") == "true"
+            value = server.parameters[query["name"]]
+            return _json({"Parameter": {"Value": value if is_readable else "sealed"}})
         return 400, b"AccessDeniedException"
 
     def log_message(self, *_: object) -> None:

@@ -64,7 +64,7 @@ def running_function(
         process = subprocess.Popen(
             command,
             cwd=task_root,
-            env=_environment(runtime, task_root, properties) | environ,
+            env=environment(runtime, task_root, properties) | environ,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -78,9 +78,7 @@ def running_function(
         process.wait()
 
 
-def _environment(
-    runtime: Runtime, task_root: Path, properties: Mapping[str, Any]
-) -> dict[str, str]:
+def environment(runtime: Runtime, task_root: Path, properties: Mapping[str, Any]) -> dict[str, str]:
     layers = [layer / "python" for layer in runtime.artifacts.layers]
     return {
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(properties["MemorySize"]),

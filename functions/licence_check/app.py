@@ -134,7 +134,7 @@ def check() -> Response[str]:
         has_device=device is not None,
     )
     outcome = licensing.check(database, request.key, device, question)
-    api.note(code=outcome.verdict.code)
+    api.note(code=outcome.verdict.code, valid=outcome.verdict.valid)
     if outcome.facts is not None:
         api.note(tenant_id=str(outcome.facts.tenant_id), licence_id=str(outcome.facts.licence_id))
     proof = prove(

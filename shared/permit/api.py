@@ -74,7 +74,7 @@ class Api(APIGatewayHttpResolver):
         _log_request(event["requestContext"], response["statusCode"], started, self._facts)
         return response
 
-    def note(self, **facts: str | None) -> None:
+    def note(self, **facts: str | bool | None) -> None:
         """Adds ids and codes to this request's log line. Never a secret, never a person's data."""
         self._facts.update(facts)
 

@@ -6,6 +6,7 @@ role's credentials, and reads its secrets through the double of AWS's extension.
 
 import json
 import secrets
+import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ import pytest
 from artifacts import Artifacts, install_runtime
 from extension_double import Extension, serving
 from iam_tokens import Identity
-from lambda_runtime import RunningFunction, Runtime, running_function
+from lambda_runtime import RunningFunction, Runtime, environment, running_function
 from permit.migrate import LOGIN_ROLES
 from permit.security.token_keys import TokenKeys
 from pinning import pins
@@ -65,19 +66,33 @@ class Cloud:
     running: dict[str, RunningFunction] = field(default_factory=dict)
 
     def start(self, function: str, **changes: str) -> RunningFunction:
-        own = functions()[function]
-        [logical_id] = [
-            name
-            for name, resource in written()["Resources"].items()
-            if resource.get("Properties") == own
-        ]
-        properties = {**written()["Globals"]["Function"], **own}
+        logical_id, properties = self._deployed(function)
         log = self.folder / f"{function}-{len(self.running)}.log"
         return self.exits.enter_context(
             running_function(
                 self.runtime, logical_id, properties, log, **self._environ(function) | changes
             )
         )
+
+    def load(self, function: str) -> None:
+        """What INIT does: the module of the handler is imported, and no event comes."""
+        logical_id, properties = self._deployed(function)
+        task_root = self.runtime.artifacts.function(logical_id)
+        subprocess.run(
+            [self.runtime.python, "-c", "import app"],
+            cwd=task_root,
+            env=environment(self.runtime, task_root, properties) | self._environ(function),
+            check=True,
+        )
+
+    def _deployed(self, function: str) -> tuple[str, dict[str, Any]]:
+        own = functions()[function]
+        [logical_id] = [
+            name
+            for name, resource in written()["Resources"].items()
+            if resource.get("Properties") == own
+        ]
+        return logical_id, {**written()["Globals"]["Function"], **own}
 
     def invoke(self, function: str, event: object) -> Any:
         if function not in self.running:
@@ -182,9 +197,9 @@ def made_extension() -> Extension:
     )
 
 
-def test_main_job_runs_without_a_password(cloud: Cloud) -> None:
-    """A tenant, a login, a licence, a check by a new device and again, a release, the keys."""
-    tenant = cloud.operator("create-tenant", name="Cloud Ltd", email="cloud@example.com")
+def made_licence(cloud: Cloud, email: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A new tenant, and a licence of its."""
+    tenant = cloud.operator("create-tenant", name="Cloud Ltd", email=email)
     product = cloud.operator(
         "create-product", tenant_id=tenant["tenant_id"], code="editor", name="Editor"
     )
@@ -194,6 +209,12 @@ def test_main_job_runs_without_a_password(cloud: Cloud) -> None:
     licence = cloud.operator(
         "create-licence", tenant_id=tenant["tenant_id"], policy_id=policy["id"]
     )
+    return tenant, licence
+
+
+def test_main_job_runs_without_a_password(cloud: Cloud) -> None:
+    """A tenant, a login, a licence, a check by a new device and again, a release, the keys."""
+    tenant, licence = made_licence(cloud, "cloud@example.com")
     device = {"fingerprint": "f" * 32}
 
     statuses = {
@@ -236,13 +257,24 @@ def test_nothing_that_was_sent_pins_a_session(cloud: Cloud) -> None:
     assert [] == [statement for statement in cloud.proxy.statements if pins(statement)]
 
 
-def test_secrets_are_asked_for_at_the_first_invocation(cloud: Cloud) -> None:
-    """During INIT the extension would refuse; it may not be ready right after either."""
+@pytest.mark.parametrize("function", sorted(USERS))
+def test_no_secret_is_asked_for_while_a_function_loads(cloud: Cloud, function: str) -> None:
+    """During INIT the extension would refuse. The emulator loads at the first event: too late."""
     before = cloud.extension.requests
-    fresh = cloud.start("licence_check")
+
+    cloud.load(function)
+
     assert before == cloud.extension.requests
+
+
+def test_extension_that_is_not_ready_is_asked_again(cloud: Cloud) -> None:
+    """Right after INIT it may still refuse once."""
+    _, licence = made_licence(cloud, "waiting@example.com")
+    body = json.dumps({"key": licence["key"], "device": {"fingerprint": "f" * 32}})
+    fresh = cloud.start("licence_check")
     cloud.extension.not_ready = 1
 
-    answer = fresh.invoke(events()["licence_check"])
+    answer = fresh.invoke({**events()["licence_check"], "body": body})
 
-    assert 200 == answer["statusCode"]
+    assert 0 == cloud.extension.not_ready
+    assert json.loads(answer["body"])["proof"]

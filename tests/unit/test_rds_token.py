@@ -6,6 +6,7 @@ import boto3
 import pytest
 from botocore import auth
 
+from iam_tokens import Identity, verify
 from permit.security.rds_token import Credentials, sign
 
 NOW = datetime(2026, 11, 22, 23, 59, 58, tzinfo=UTC)
@@ -40,6 +41,29 @@ def test_the_token_is_botocores(
             host=HOST, port=5432, user=user, region="eu-west-1", credentials=credentials, now=now
         )
         assert _parts(expected) == _parts(token)
+
+
+@pytest.mark.parametrize(
+    ("region", "host"),
+    [
+        ("eu-west-1", HOST),
+        ("cn-north-1", "permit.cluster-abc.cn-north-1.rds.amazonaws.com.cn"),
+        ("us-gov-west-1", "permit.cluster-abc.us-gov-west-1.rds.amazonaws.com"),
+    ],
+)
+def test_a_token_is_valid_in_every_partition(region: str, host: str) -> None:
+    """Verified from the specification, as AWS would, session token included."""
+    role = Identity(
+        access_key="ASIA", secret_key="s/k+", session_token="t/1+=", user="permit_check"
+    )
+    credentials = Credentials.from_environment(role.environ)
+
+    token = sign(
+        host=host, port=5432, user=role.user, region=region, credentials=credentials, now=NOW
+    )
+
+    known = {role.access_key: role}
+    assert role.user == verify(token, known, host=f"{host}:5432", region=region, now=NOW)
 
 
 def _parts(token: str) -> tuple[str, list[str]]:

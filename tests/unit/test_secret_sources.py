@@ -49,6 +49,14 @@ def test_an_arn_is_read_through_the_extension(source, extension: Extension, arn:
     assert source(arn).read() == "first"
 
 
+def test_an_unknown_parameter_is_aws_s_refusal(source, extension: Extension) -> None:
+    """The extension passes on that there is none; the message names the variable."""
+    extension.parameters.clear()
+
+    with pytest.raises(SecretUnavailable, match=r"PERMIT_MASTER_KEYS .*400"):
+        source(PARAMETER).read()
+
+
 def test_a_value_is_kept_for_its_age(source, extension: Extension, clock: Clock) -> None:
     """A value from AWS serves for 300 s, then it is read again."""
     secret = source(SECRET)

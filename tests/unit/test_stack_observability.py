@@ -135,7 +135,8 @@ def test_log_metrics_are_drawn_and_watched_by_their_names() -> None:
     drawn = json.dumps(nested("observability")["Resources"]["Dashboard"])
 
     assert all(name in drawn for name in names)
-    assert ALARMS["LoginFailureAlarm"]["MetricName"]["Fn::Sub"] in names
+    watched = re.findall(r"\$\{StackName\}-logins-\w+", json.dumps(ALARMS["LoginFailureAlarm"]))
+    assert 2 == len(set(watched) & names)
 
 
 def test_runbook_has_a_section_for_each_alarm() -> None:
