@@ -96,6 +96,14 @@ class Deployment:
         self._started.append(module)
         return module
 
+    def start_ready(self, function: str, **environ: str) -> ModuleType:
+        """With its settings read: migrate alone reads them when it is asked, to answer then."""
+        module = self.start(function, **environ)
+        if function == "migrate":
+            with patch.dict(os.environ, self.environ(function) | environ):
+                module.settings()
+        return module
+
     def environment(self, function: str) -> ModuleType:
         """The environment that serves this function's requests, one after another."""
         if function not in self.environments:

@@ -26,7 +26,7 @@ def test_the_function_answers_with_the_version(
 ) -> None:
     """What the deployment logs: where the schema is, and what brought it there."""
     passwords = json.dumps(dict.fromkeys(LOGIN_ROLES, PASSWORD))
-    function = deployment.start("migrate", **owner, PERMIT_ROLE_PASSWORDS=passwords)
+    function = deployment.start_ready("migrate", **owner, PERMIT_ROLE_PASSWORDS=passwords)
 
     first, second = function.handler({}, Context()), function.handler({}, Context())
 
@@ -52,7 +52,7 @@ def test_a_malformed_secret_is_named_and_not_quoted(
     deployment: Deployment, owner: dict[str, str], variable: str, value: str
 ) -> None:
     """The deployment fails on it before anything is done."""
-    function = deployment.start("migrate", **{**owner, variable: value})
+    function = deployment.start_ready("migrate", **{**owner, variable: value})
 
     with pytest.raises(Exception, match=variable) as failure:
         function.handler({}, Context())
@@ -61,11 +61,13 @@ def test_a_malformed_secret_is_named_and_not_quoted(
 
 
 def test_a_server_without_the_certificate_is_no_database(
-    deployment: Deployment, owner: dict[str, str]
+    deployment: Deployment, owner: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a CA given the owner's password goes to nobody who cannot prove himself by it."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of the function's role")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of the function's role")
     roots = migrate_module._HERE / "certificates" / "amazon-roots.pem"
-    function = deployment.start("migrate", **owner, PERMIT_DATABASE_CA=str(roots))
+    function = deployment.start_ready("migrate", **owner, PERMIT_DATABASE_CA=str(roots))
 
     with pytest.raises(DatabaseNotReady, match="SSL"):
         function.handler({"wait_seconds": 0}, Context())

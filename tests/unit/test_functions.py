@@ -1,11 +1,8 @@
 """Every function without its database: how it starts, and what it refuses before it asks."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
@@ -92,15 +89,6 @@ def test_a_bad_body_is_a_problem(
     assert {*SHAPE, "errors"} == set(answer.body)
 
 
-def start(deployment: Deployment, function: str, **environ: str) -> ModuleType:
-    """Migrate alone reads its settings when it is asked, because CloudFormation is to be told."""
-    module = deployment.start(function, **environ)
-    if function == "migrate":
-        with patch.dict(os.environ, deployment.environ(function) | environ):
-            module.settings()
-    return module
-
-
 DATABASE = ("PERMIT_DATABASE_HOST", "PERMIT_DATABASE_USER")
 REQUIRED = {
     "health": DATABASE,
@@ -124,7 +112,7 @@ def test_what_is_required_is_enough(deployment: Deployment, function: str) -> No
     every = deployment.environ(function) | COMPLETE
     given = {name: every[name] if name in REQUIRED[function] else "" for name in every}
 
-    assert start(deployment, function, **given, AWS_REGION="eu-west-1").handler
+    assert deployment.start_ready(function, **given, AWS_REGION="eu-west-1").handler
 
 
 @pytest.mark.parametrize(
@@ -134,7 +122,7 @@ def test_what_is_required_is_enough(deployment: Deployment, function: str) -> No
 def test_a_missing_variable_is_named(deployment: Deployment, function: str, variable: str) -> None:
     """The function refuses to start, and says which."""
     with pytest.raises(SettingsError, match=f"{variable}: missing"):
-        start(deployment, function, **{**COMPLETE, variable: ""})
+        deployment.start_ready(function, **{**COMPLETE, variable: ""})
 
 
 def malformed() -> Iterator[tuple[str, str, str]]:
@@ -163,7 +151,7 @@ def test_a_malformed_variable_is_named(
 ) -> None:
     """The function refuses to start, says which, and does not quote what may be a secret."""
     with pytest.raises(SettingsError, match=f"{variable}: ") as refusal:
-        start(deployment, function, **{**COMPLETE, variable: value})
+        deployment.start_ready(function, **{**COMPLETE, variable: value})
 
     assert "hunter2" not in str(refusal.value)
 
@@ -172,4 +160,4 @@ def test_a_malformed_variable_is_named(
 def test_without_a_password_a_region_is_needed(deployment: Deployment, function: str) -> None:
     """Signing in with IAM needs to know where; the message names both variables."""
     with pytest.raises(SettingsError, match=r"AWS_REGION: missing.*PERMIT_DATABASE_PASSWORD"):
-        start(deployment, function, PERMIT_DATABASE_PASSWORD="", AWS_REGION="")
+        deployment.start_ready(function, PERMIT_DATABASE_PASSWORD="", AWS_REGION="")
