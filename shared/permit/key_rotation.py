@@ -43,22 +43,17 @@ def _change_token_keys(
     change: Callable[[TokenKeys], TokenKeys],
 ) -> TokenKeys:
     """Where another change comes between, this one is made anew upon it."""
+
+    def once() -> TokenKeys:
+        changed = change(keys.parsed_for_change(TokenKeys.parse))
+        published.write(json.dumps(changed.jwks(now)))
+        keys.write(changed.dump())
+        return changed
+
     for _ in range(_FURTHER_ATTEMPTS):
         with suppress(SecretChanged):
-            return _change_once(keys, published, now, change)
-    return _change_once(keys, published, now, change)
-
-
-def _change_once(
-    keys: SecretSource,
-    published: SecretSource,
-    now: datetime,
-    change: Callable[[TokenKeys], TokenKeys],
-) -> TokenKeys:
-    changed = change(keys.parsed_for_change(TokenKeys.parse))
-    published.write(json.dumps(changed.jwks(now)))
-    keys.write(changed.dump())
-    return changed
+            return once()
+    return once()
 
 
 def add_master_key(source: SecretSource) -> MasterKeys:

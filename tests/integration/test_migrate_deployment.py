@@ -17,7 +17,6 @@ from permit import custom_resources
 from permit import migrate as migrate_module
 from permit.custom_resources import CannotAnswer
 from permit.migrate import LOGIN_ROLES, required_version
-from relay import relay_to
 from servers import PASSWORD, Server, embedded
 
 SECONDS = 60
@@ -78,7 +77,7 @@ class Resource:
     bucket: Bucket
     environ: dict[str, str]
 
-    def ask(self, kind: str, **changes: object) -> dict[str, Any]:
+    def ask(self, kind: str, *, milliseconds: int = (SECONDS + 40) * 1000) -> dict[str, Any]:
         """CloudFormation's event; its answer, of which there is one."""
         event = {
             "RequestType": kind,
@@ -88,10 +87,9 @@ class Resource:
             "LogicalResourceId": "Migration",
             "ResourceType": "Custom::Migration",
             "ResourceProperties": {"MigrationsHash": "0" * 64},
-            **changes,
         }
         module = self.deployment.start("migrate", **self.environ)
-        module.handler(event, Context(milliseconds=(SECONDS + 40) * 1000))
+        module.handler(event, Context(milliseconds=milliseconds))
         [answer] = self.bucket.answers
         self.bucket.answers.clear()
         assert ("unique", "Migration") == (answer["RequestId"], answer["LogicalResourceId"])
@@ -224,41 +222,21 @@ def test_a_database_that_is_away_is_told(
 ) -> None:
     """It is waited for, within the time that the function has."""
     monkeypatch.setenv("PERMIT_DATABASE_PORT", "9")
-    module = resource.deployment.start("migrate")
-    event = {
-        "RequestType": "Create",
-        "ResponseURL": resource.bucket.url,
-        "StackId": "s",
-        "RequestId": "r",
-        "LogicalResourceId": "l",
-    }
 
-    module.handler(event, Context(milliseconds=43_000))
+    answer = resource.ask("Create", milliseconds=6_000)
 
-    [answer] = resource.bucket.answers
     assert "FAILED" == answer["Status"]
     assert "no connection within" in answer["Reason"]
 
 
-def test_a_database_that_never_answers_is_told(
-    resource: Resource, empty: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+def test_a_migration_that_does_not_end_is_told(
+    resource: Resource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A migration that hangs is given up while there is time to say so."""
-    resource.ask("Create")
-    with relay_to(empty["port"]) as relay:
-        monkeypatch.setenv("PERMIT_DATABASE_PORT", str(relay.port))
-        monkeypatch.setattr(migrate_module, "_statements", lambda _: "SELECT pg_sleep(60)")
-        module = resource.deployment.start("migrate")
-        event = {
-            "RequestType": "Update",
-            "ResponseURL": resource.bucket.url,
-            "StackId": "s",
-            "RequestId": "r",
-            "LogicalResourceId": "l",
-        }
-        module.handler(event, Context(milliseconds=43_000))
+    """It is given up while there is time to say so."""
+    monkeypatch.setattr(migrate_module, "_statements", lambda _: "SELECT pg_sleep(60)")
 
-    [answer] = resource.bucket.answers
+    answer = resource.ask("Update", milliseconds=6_000)
+
     assert "FAILED" == answer["Status"]
     assert "57014" in answer["Reason"] or "timeout" in answer["Reason"]
 
