@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import permit
+from sam_template import written
 
 CERTIFICATES = Path(permit.__file__).parent / "certificates"
 A_YEAR = 365 * 24 * 3600
@@ -44,3 +45,11 @@ def test_none_expires_within_a_year(name: str) -> None:
     """A bundle is renewed well before one of its roots expires."""
     expiries = [ssl.cert_time_to_seconds(str(ca["notAfter"])) for ca in _load(name)]
     assert min(expiries) > time.time() + A_YEAR
+
+
+def test_every_region_of_the_template_is_in_the_rds_bundle() -> None:
+    """Where the extension is known, migrate can verify the database as well."""
+    regions = written()["Mappings"]["SecretsExtensions"]
+    named = " ".join(_names("rds-global.pem"))
+
+    assert [] == [region for region in regions if f" {region} " not in named]
