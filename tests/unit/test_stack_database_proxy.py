@@ -30,9 +30,9 @@ def made(kind: str, parameters: dict[str, str]) -> dict[str, dict[str, Any]]:
 
 
 def output(name: str, parameters: dict[str, str]) -> Any:
-    decided = variant(TEMPLATE, {"all": TEMPLATE["Outputs"]}, **parameters)["all"]
-    assert "Condition" not in decided[name]
-    return decided[name]["Value"]
+    """Its value; None where there is no such output, since none may be empty."""
+    made = variant(TEMPLATE, TEMPLATE["Outputs"], **parameters)
+    return made[name]["Value"] if name in made else None
 
 
 @pytest.mark.parametrize("parameters", ENGINES)
@@ -114,7 +114,7 @@ def test_functions_are_told_where_to_connect_and_as_what(parameters: dict[str, s
         output("ConnectResourceId", parameters),
     )
     assert direct == (output("DirectHost", parameters), output("DirectResourceId", parameters))
-    assert ({"Ref": "DatabaseProxy"} if uses_proxy else "") == output("ProxyName", parameters)
+    assert ({"Ref": "DatabaseProxy"} if uses_proxy else None) == output("ProxyName", parameters)
     assert {"Ref": data} == output("DatabaseId", parameters)
     assert {"Fn::GetAtt": f"{data}.MasterUserSecret.SecretArn"} == output(
         "OwnerSecretArn", parameters

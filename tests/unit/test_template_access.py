@@ -133,6 +133,19 @@ def test_only_the_operator_and_the_rotation_write_secrets() -> None:
     assert {"OperatorFunction", "TokenRotationFunction"} == writers
 
 
+def test_deployments_may_move_the_aliases_of_this_stack_only() -> None:
+    """CodeDeploy's role names each function with a route, and no other stack's."""
+    statement, alarms = of_type("AWS::IAM::Role")["DeploymentRole"]["Policies"][0][
+        "PolicyDocument"
+    ]["Statement"]
+    aliased = {alias["FunctionName"]["Ref"] for alias in of_type("AWS::Lambda::Alias").values()}
+    named = [json.dumps(resource) for resource in statement["Resource"]]
+
+    assert len(named) == 2 * len(aliased)
+    assert all(sum(name in each for each in named) == 2 for name in aliased)
+    assert "cloudwatch:DescribeAlarms" == alarms["Action"]
+
+
 def test_every_log_group_ends() -> None:
     """Logs name callers' addresses, which are not kept for ever."""
     groups = of_type("AWS::Logs::LogGroup")
