@@ -21,7 +21,7 @@ from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow, class_row, tuple_row
 
-from permit.errors import DatabaseUnavailable
+from permit.errors import DatabaseUnavailable, NotFound
 from permit.security import rds_token
 from permit.settings import DatabaseSettings
 
@@ -157,11 +157,17 @@ class Database:
 
     @contextmanager
     def tenant_as_operator(self, tenant_id: UUID) -> Generator[None]:
-        """A transaction that sees and writes this tenant's rows only, for whom IAM has let in."""
+        """A transaction that sees and writes this tenant's rows only, for whom IAM has let in.
+
+        Raises NotFound for one that is being erased.
+        """
         with self.transaction():
-            self.fetch_value(
-                "SELECT permit.enter_as_operator(%(tenant_id)s)", {"tenant_id": tenant_id}
-            )
+            try:
+                self.fetch_value(
+                    "SELECT permit.enter_as_operator(%(tenant_id)s)", {"tenant_id": tenant_id}
+                )
+            except psycopg.errors.NoDataFound:
+                raise NotFound from None
             yield
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import json
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ from permit.errors import InvalidRequest, NotFound
 from permit.queries import tenant_data, tenants
 
 _NOTHING = UUID(int=0)  # before every id
+_PAGE_BYTES = 4_000_000  # Lambda's answers have 6 MB
 # Licences in one statement, which holds their locks; and in one command, which has 15 minutes.
 _BATCH = 1_000
 _BATCHES = 200
@@ -32,28 +34,30 @@ def export(database: Database, tenant_id: UUID, *, cursor: str | None, at_most: 
         kind, after = _parse_cursor(cursor)
     kinds = list(tenant_data.EXPORTS)
     items: list[dict[str, Any]] = []
+    size = 0
     with database.tenant_as_operator(tenant_id):
         if not tenants.is_tenant(database, tenant_id):
             raise NotFound
         for each in kinds[kinds.index(kind) :]:
             missing = at_most - len(items)
-            rows = tenant_data.list_rows(database, each, after=after, at_most=missing)
-            items += [{"kind": each, **row.item} for row in rows]
-            if len(rows) == missing:
-                return Page(items=items, next_cursor=_cursor(each, rows[-1].id))
+            for row in tenant_data.list_rows(database, each, after=after, at_most=missing):
+                items.append({"kind": each, **row.item})
+                size += len(json.dumps(row.item))
+                if len(items) == at_most or size > _PAGE_BYTES:
+                    return Page(items=items, next_cursor=_cursor(each, row.id))
             after = _NOTHING
     return Page(items=items, next_cursor=None)
 
 
 def erase(database: Database, tenant_id: UUID, name: str) -> int:
     """How many licences are left: the command is repeated until none is. Raises NotFound."""
-    left: int | None = None
-    for _ in range(_BATCHES):
-        left = tenant_data.erase(database, tenant_id, name=name, at_most=_BATCH)
-        if not left:
-            break
-    if left is None:
+    if not tenant_data.close(database, tenant_id, name=name):
         raise NotFound
+    left = -1
+    for _ in range(_BATCHES):
+        before, left = left, tenant_data.erase(database, tenant_id, at_most=_BATCH)
+        if left in (0, before):  # done, or all that is left is held by somebody
+            break
     return left
 
 

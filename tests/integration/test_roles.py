@@ -13,7 +13,8 @@ DOORS = {
     "permit_vendor": {"enter", "clock", "current_tenant", "is_duration"},
     "permit_operator": {
         *("enter_as_operator", "find_account", "activate_device"),
-        *("list_sealed_keys", "count_sealed_keys", "replace_seal", "erase_tenant"),
+        *("list_sealed_keys", "count_sealed_keys", "replace_seal"),
+        *("close_tenant", "erase_tenant"),
         *("clock", "current_tenant", "is_duration"),
     },
 }

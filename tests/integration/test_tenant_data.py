@@ -1,13 +1,16 @@
 """A tenant's export holds everything that is kept of it, and its erasure leaves nothing."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import psycopg
 import pytest
 
 from deployment import Deployment, Vendor
 from permit import tenant_data
 from permit.queries.tenant_data import EXPORTS
+from servers import PASSWORD
 
 # What is no use to the tenant: hashes of keys, tokens and machines.
 NOT_EXPORTED = {"refresh_tokens", "licence_keys", "retired_fingerprints", "proof_keys"}
@@ -194,10 +197,61 @@ def test_a_tenant_is_unreachable_from_the_first_call(
     assert not any(contents(deployment, lived_in.tenant_id).values())
 
 
+def test_a_row_that_somebody_holds_keeps_no_tenant_open(
+    deployment: Deployment, lived_in: Vendor
+) -> None:
+    """It is closed all the same, and what is held goes with a later call."""
+    erase = {"tenant_id": lived_in.tenant_id, "name": "Example Ltd"}
+    with psycopg.connect(
+        host="127.0.0.1",
+        port=deployment.server.port,
+        user="postgres",
+        password=PASSWORD,
+        dbname=deployment.database,
+    ) as holding:
+        holding.execute("SELECT id FROM permit.licences LIMIT 1 FOR UPDATE")
+        held = deployment.operator("erase-tenant", **erase)
+        for command, arguments in {
+            "create-user": {"email": "new@example.com"},
+            "export-tenant": {},
+            "rotate-proof-key": {},
+        }.items():
+            refused = deployment.refused(command, tenant_id=lived_in.tenant_id, **arguments)
+            assert "not_found" == refused["code"]
+
+    assert {"erased": False, "licences_left": 1} == held
+    assert {"erased": True, "licences_left": 0} == deployment.operator("erase-tenant", **erase)
+
+
+def test_a_page_fits_into_an_answer_of_lambda(deployment: Deployment, lived_in: Vendor) -> None:
+    """Licences with all the metadata and notes that they may have."""
+    policy = lived_in.policy(name="Large")
+    deployment.sql(
+        """
+        INSERT INTO permit.licences
+               (tenant_id, product_id, policy_id, key_hint, entitlements, metadata, notes)
+        SELECT %s, %s, %s, 'LARGE', '{}', jsonb_build_object('a', repeat('x', 8000)),
+               repeat('n', 10000)
+          FROM generate_series(1, 500)
+        """,
+        lived_in.tenant_id,
+        lived_in.product_id,
+        policy,
+    )
+
+    page = deployment.operator("export-tenant", tenant_id=lived_in.tenant_id)
+
+    assert len(json.dumps(page)) < 5_000_000
+    assert 508 <= sum(item["kind"] == "licence" for item in exported(lived_in, 500))
+
+
 def test_checks_during_an_erasure_do_no_harm(deployment: Deployment, lived_in: Vendor) -> None:
     """Each is answered by a verdict, and none leaves a row behind."""
-    policy = lived_in.policy(name="Racing")
-    keys = [lived_in.licence(policy)["key"] for _ in range(20)]
+    policies = [
+        lived_in.policy(name="Racing"),
+        lived_in.policy(name="Racing without a device", device_required=False),
+    ]
+    keys = [lived_in.licence(policies[n % 2])["key"] for n in range(20)]
 
     environments = [deployment.start("licence_check") for _ in keys]
 
@@ -208,7 +262,8 @@ def test_checks_during_an_erasure_do_no_harm(deployment: Deployment, lived_in: V
             folder=deployment.folder,
             environments={"licence_check": environments[number]},
         )
-        return racing.check(keys[number], f"fingerprint-racing-{number}")["code"]
+        fingerprint = None if number % 2 else f"fingerprint-racing-{number}"
+        return racing.check(keys[number], fingerprint)["code"]
 
     with ThreadPoolExecutor(5) as threads:
         checks = threads.map(check, range(20))

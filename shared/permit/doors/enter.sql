@@ -25,10 +25,14 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION permit.enter(uuid, uuid, integer, jsonb) TO permit_vendor;
 
--- For the operator, whom IAM has let in.
+-- For the operator, whom IAM has let in; a tenant that is being erased is not there any more.
 CREATE OR REPLACE FUNCTION permit.enter_as_operator(p_tenant_id uuid) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
 BEGIN
+    IF EXISTS (SELECT FROM permit.tenants AS t
+                WHERE t.id = p_tenant_id AND t.closed_at IS NOT NULL) THEN
+        RAISE EXCEPTION 'this tenant is being erased' USING ERRCODE = 'no_data_found';
+    END IF;
     PERFORM set_config('permit.tenant', p_tenant_id::text, true);
 END
 $$;

@@ -100,8 +100,12 @@ BEGIN
     IF NOT EXISTS (SELECT FROM permit.licence_checks AS c
                     WHERE c.licence_id = p_licence_id
                       AND c.last_checked_at > p_now - interval '5 minutes') THEN
+        -- From the licence, which may have been erased since it was found.
         INSERT INTO permit.licence_checks AS c (tenant_id, licence_id, last_checked_at)
-        VALUES (p_tenant_id, p_licence_id, p_now)
+        SELECT l.tenant_id, l.id, p_now
+          FROM permit.licences AS l
+         WHERE l.tenant_id = p_tenant_id AND l.id = p_licence_id
+           FOR KEY SHARE
         ON CONFLICT (licence_id)
         DO UPDATE SET last_checked_at = greatest(c.last_checked_at, excluded.last_checked_at);
     END IF;

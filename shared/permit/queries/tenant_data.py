@@ -96,12 +96,20 @@ def list_rows(database: Database, kind: str, *, after: UUID, at_most: int) -> li
     return database.fetch_all(ExportedRow, EXPORTS[kind], {"after": after, "at_most": at_most})
 
 
-def erase(database: Database, tenant_id: UUID, *, name: str, at_most: int) -> int | None:
-    """How many licences are left; None where no tenant has this id and name."""
+def close(database: Database, tenant_id: UUID, *, name: str) -> bool:
+    """Whether there is a tenant of this id and name; from now on nobody reaches it."""
+    return database.fetch_value(
+        "SELECT permit.close_tenant(%(tenant_id)s, %(name)s)",
+        {"tenant_id": tenant_id, "name": name},
+    )
+
+
+def erase(database: Database, tenant_id: UUID, *, at_most: int) -> int:
+    """How many licences of a closed tenant are left."""
     try:
         return database.fetch_value(
-            "SELECT permit.erase_tenant(%(tenant_id)s, %(name)s, %(at_most)s)",
-            {"tenant_id": tenant_id, "name": name, "at_most": at_most},
+            "SELECT permit.erase_tenant(%(tenant_id)s, %(at_most)s)",
+            {"tenant_id": tenant_id, "at_most": at_most},
         )
     except psycopg.errors.ForeignKeyViolation:
         raise TenantInUse from None
