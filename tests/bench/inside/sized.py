@@ -3,8 +3,10 @@
 import json
 import os
 import resource
+import secrets
 import statistics
 import time
+from typing import Any
 
 from app import handler
 from bench_lambda import Context
@@ -14,15 +16,22 @@ def main() -> None:
     """CPU seconds, which Lambda stretches as it divides the processor; and the most memory."""
     event = json.loads(os.environ["BENCH_EVENT"])
     calls = int(os.environ["BENCH_CALLS"])
-    answer = handler(event, Context())
+    answer = handler(_from_elsewhere(event), Context())
     cold = time.process_time()
-    warm = [_cpu_seconds(event) for _ in range(calls)]
+    warm = [_cpu_seconds(_from_elsewhere(event)) for _ in range(calls)]
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
     figures = {"cold": cold, "warm": statistics.median(warm), "megabytes": megabytes}
     print(json.dumps({"answer": answer, **figures}))
 
 
-def _cpu_seconds(event: dict[str, object]) -> float:
+def _from_elsewhere(event: dict[str, Any]) -> dict[str, Any]:
+    """A single address would come under the throttle of the sign-in."""
+    if "requestContext" in event:
+        event["requestContext"]["http"]["sourceIp"] = f"2001:db8:{secrets.token_hex(2)}::1"
+    return event
+
+
+def _cpu_seconds(event: dict[str, Any]) -> float:
     started = time.process_time()
     handler(event, Context())
     return time.process_time() - started
