@@ -2,10 +2,11 @@
 
 import json
 import os
-import resource
+import re
 import secrets
 import statistics
 import time
+from pathlib import Path
 from typing import Any
 
 from app import handler
@@ -19,8 +20,7 @@ def main() -> None:
     answer = handler(_from_elsewhere(event), Context())
     cold = time.process_time()
     warm = [_cpu_seconds(_from_elsewhere(event)) for _ in range(calls)]
-    megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    figures = {"cold": cold, "warm": statistics.median(warm), "megabytes": megabytes}
+    figures = {"cold": cold, "warm": statistics.median(warm), "megabytes": _most_megabytes()}
     print(json.dumps({"answer": answer, **figures}))
 
 
@@ -35,3 +35,11 @@ def _cpu_seconds(event: dict[str, Any]) -> float:
     started = time.process_time()
     handler(event, Context())
     return time.process_time() - started
+
+
+def _most_megabytes() -> float:
+    """Of this program alone: getrusage counts what its process was before it."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    found = re.search(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
+    assert found is not None
+    return int(found[1]) * 1024 / 1e6
