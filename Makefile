@@ -126,6 +126,11 @@ sam: setup ## Every event by `sam local invoke`, where Docker is
 	@docker info >/dev/null 2>&1 || { echo 'sam local runs functions in Docker, which does not answer' >&2; exit 1; }
 	$(PYTEST) tests/sam
 
+.PHONY: openapi
+openapi: .venv/.installed ## Write the API's description, docs/openapi.json, and its examples
+	PYTHONPATH=$$PYTHONPATH:tests $(BIN)/python -m tests.scenario >/dev/null
+	$(BIN)/python -m local.openapi
+
 .PHONY: migrations-hash
 migrations-hash: .venv/.installed-run ## Write the hash of the migrations into template.yaml
 	@hash=$$($(BIN)/python -c 'from permit.migrate import migrations_hash; print(migrations_hash())') && \

@@ -1,9 +1,11 @@
 """Permit as deployed, for one test: its own database, each function in its own environment."""
 
+import base64
 import importlib.util
 import json
 import os
 import secrets
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -13,8 +15,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 from unittest.mock import patch
+from urllib.parse import urlencode
 
 import psycopg
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
 from servers import PASSWORD, Server
 
@@ -23,6 +28,9 @@ ROLE_OF = {
     "health": "permit_public",
     "jwks": "permit_public",
     "licence_check": "permit_check",
+    "licences": "permit_vendor",
+    "products": "permit_vendor",
+    "team": "permit_vendor",
     "login": "permit_login",
     "operator": "permit_operator",
     "sweep": "permit_sweep",
@@ -148,14 +156,25 @@ class Deployment:
                 event["headers"].pop(name, None)
             else:
                 event["headers"][name] = value
-        response = self.invoke(FUNCTION_OF[event_name], event, milliseconds=milliseconds)
-        text = response.get("body") or ""
-        return Answer(
-            status=response["statusCode"],
-            headers={name.lower(): value for name, value in response["headers"].items()},
-            body=json.loads(text) if text else None,
-            text=text,
+        return _answer(self.invoke(FUNCTION_OF[event_name], event, milliseconds=milliseconds))
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str | None = None,
+        query: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        source_ip: str = "203.0.113.7",
+        raw_body: str | None = None,
+    ) -> Answer:
+        """Sends a request to the function of its path, as the gateway would."""
+        event = _event(
+            method, path, body, token, dict(query or {}), dict(headers or {}), source_ip, raw_body
         )
+        return _answer(self.invoke(_function_of(path), event))
 
     def operator(self, command: str, **arguments: object) -> dict[str, Any]:
         """Runs an operator command that must succeed."""
@@ -234,6 +253,60 @@ class Vendor:
             password=tenant["password"],
         )
 
+    @cached_property
+    def token(self) -> str:
+        """The owner's access token."""
+        return self.log_in(self.email, self.password)
+
+    def log_in(self, email: str, password: str) -> str:
+        keys = json.loads((self.deployment.folder / "token-keys").read_text())["keys"]
+        if not keys:
+            self.deployment.operator("rotate-token-key")
+        answer = self.deployment.send("login", {"email": email, "password": password})
+        assert answer.status == 200, answer.text
+        return answer.body["access_token"]
+
+    def call(
+        self, method: str, path: str, body: object = None, *, status: int = 200, **request: Any
+    ) -> Any:
+        """The body of an answer to the owner, or to whose `token` is given."""
+        request.setdefault("token", self.token)
+        answer = self.deployment.call(method, path, body, **request)
+        assert answer.status == status, answer.text
+        return answer.body
+
+    def api_key(self, role: str, **request: Any) -> str:
+        """A new one's text."""
+        body = {"name": f"A shop's {role}", "role": role, **request}
+        return self.call("POST", "/v1/api-keys", body, status=201)["key"]
+
+    def colleague(self, role: str) -> str:
+        """The access token of a user with this role, who was invited and has accepted."""
+        email, password = f"{role}.colleague@example.com", "a long enough passphrase"
+        invited = self.call("POST", "/v1/users", {"email": email, "role": role}, status=201)
+        accepted = {"token": invited["token"], "password": password}
+        self.call("POST", "/v1/users/accept", accepted, status=204, token=None)
+        return self.log_in(email, password)
+
+    def leave_traces(self, key: str) -> None:
+        """A row in every table of the vendor's side; `key` is a licence's with the meter `m`."""
+        body = {"name": "Traces", "role": "support"}
+        self.call(
+            "POST",
+            "/v1/api-keys",
+            body,
+            status=201,
+            headers={"idempotency-key": "traces-of-a-vendors-side"},
+        )
+        invited = {"email": f"invited-by-{self.email}", "role": "support"}
+        self.call("POST", "/v1/users", invited, status=201)
+        path = "/v1/users/me/second-factor"
+        secret = base64.b32decode(self.call("POST", path)["secret"])
+        totp = TOTP(secret, 6, SHA1(), 30)  # noqa: S303 (RFC 6238)
+        self.call("POST", f"{path}/confirm", {"code": totp.generate(int(time.time())).decode()})
+        usage = {"key": key, "meter": "m", "idempotency_key": "once"}
+        assert self.call("POST", "/v1/licences/usage", usage)["allowed"]
+
     def policy(self, **terms: object) -> str:
         created = self.deployment.operator(
             "create-policy",
@@ -263,14 +336,87 @@ class Vendor:
 
 FUNCTION_OF = {
     "health": "health",
+    "docs": "reference",
+    "openapi": "reference",
     "login": "login",
     "login_refresh": "login",
+    "login_second_factor": "login",
     "login_logout": "login",
     "licence_check": "licence_check",
     "licence_release": "licence_check",
+    "licence_usage": "licence_check",
+    "products": "products",
+    "product": "products",
+    "policies": "products",
+    "policy": "products",
+    "licences": "licences",
+    "licence": "licences",
+    "users": "team",
+    "user": "team",
+    "api_keys": "team",
+    "api_key": "team",
+    "audit_events": "team",
     "jwks": "jwks",
     "tenant_jwks": "jwks",
 }
+
+
+def _event(
+    method: str,
+    path: str,
+    body: object,
+    token: str | None,
+    query: dict[str, object],
+    headers: dict[str, str],
+    source_ip: str,
+    raw_body: str | None,
+) -> dict[str, Any]:
+    event = load_event("login")
+    event.pop("body")
+    event["rawPath"] = path
+    event["requestContext"]["http"] |= {"method": method, "path": path, "sourceIp": source_ip}
+    event["requestContext"]["routeKey"] = event["routeKey"] = f"ANY {path}"
+    if body is not None or raw_body is not None:
+        event["body"] = json.dumps(body) if raw_body is None else raw_body
+    if query:
+        event["queryStringParameters"] = {name: str(value) for name, value in query.items()}
+        event["rawQueryString"] = urlencode(query)
+    if token is not None:
+        event["headers"]["authorization"] = f"Bearer {token}"
+    event["headers"] |= headers
+    return event
+
+
+def _answer(response: Mapping[str, Any]) -> Answer:
+    text = response.get("body") or ""
+    return Answer(
+        status=response["statusCode"],
+        headers={name.lower(): value for name, value in response["headers"].items()},
+        body=json.loads(text) if text else None,
+        text=text,
+    )
+
+
+_FUNCTION_OF_PATH = {
+    "/v1/licences/check": "licence_check",
+    "/v1/licences/release": "licence_check",
+    "/v1/licences/usage": "licence_check",
+    "/v1/licences": "licences",
+    "/v1/products": "products",
+    "/v1/policies": "products",
+    "/v1/login": "login",
+    "/v1/health": "health",
+    "/v1/tenants": "jwks",
+    "/.well-known": "jwks",
+    "/v1/users": "team",
+    "/v1/api-keys": "team",
+    "/v1/audit-events": "team",
+}
+
+
+def _function_of(path: str) -> str:
+    """As the routes of template.yaml have it: the longest that begins like the path."""
+    return next(name for prefix, name in _FUNCTION_OF_PATH.items() if path.startswith(prefix))
 
 
 def load_event(name: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from hashlib import sha256
 from threading import Barrier
 from time import monotonic, sleep
 from typing import Any, TypeVar
+from uuid import UUID
 
 import psycopg
 
@@ -18,7 +19,9 @@ from deployment import Deployment
 from permit import licensing
 from permit.db import Database
 from permit.licensing import CheckOutcome
+from permit.queries import entering
 from permit.queries.checks import DeviceSent
+from permit.security.api_keys import digest
 from permit.settings import DatabaseSettings
 from permit.verdicts import Question
 
@@ -27,13 +30,18 @@ Result = TypeVar("Result")
 _PATIENCE = 30.0
 
 
-def race(deployment: Deployment, runners: Iterable[Callable[[Database], Result]]) -> list[Result]:
+def race(
+    deployment: Deployment,
+    runners: Iterable[Callable[[Database], Result]],
+    *,
+    function: str = "licence_check",
+) -> list[Result]:
     """Runs all at once, each on a connection that is open before the start; results in order."""
     waiting = [*runners]
     start = Barrier(len(waiting), timeout=_PATIENCE)
 
     def run(runner: Callable[[Database], Result]) -> Result:
-        with check_database(deployment) as database:
+        with check_database(deployment, function) as database:
             start.wait()
             return runner(database)
 
@@ -56,6 +64,18 @@ def checking(key: str, fingerprint: str, **sent: Any) -> Callable[[Database], Ch
     """A check of this device, to be raced."""
     device = DeviceSent(fingerprint_hash=sha256(fingerprint.encode()).digest(), **sent)
     return lambda database: licensing.check(database, key, device, Question(has_device=True))
+
+
+def acting(api_key: str, work: Callable[[Database, UUID], Result]) -> Callable[[Database], Result]:
+    """A transaction of the vendor's side, to be raced."""
+
+    def run(database: Database) -> Result:
+        with database.transaction():
+            entered = entering.enter_with_api_key(database, digest(api_key), {})
+            assert entered is not None
+            return work(database, entered.tenant_id)
+
+    return run
 
 
 @contextmanager

@@ -52,6 +52,7 @@ REQUIRED_SCHEMA = required_version()
 
 @api.get("/v1/health")
 def health() -> Response[str]:
+    """Can the service serve? 503 with the check that failed where it cannot."""
     checks = run_checks()
     is_healthy = checks.database.status == checks.schema_.status == "ok"
     return answer(

@@ -1,6 +1,5 @@
-"""POST /v1/licences/check and /release: may this copy run here, now? And: give its seat back."""
+"""POST /v1/licences/check, /release, /usage: may this copy run here? Its seat back; its use."""
 
-import hashlib
 from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
@@ -9,54 +8,31 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, model_validator
 
-from permit import licensing
+from permit import licensing, metering
 from permit.api import Api, answer
-from permit.contracts import Answer, Contract, Day, Entitlement, Name, bounded
+from permit.contracts import Answer, Contract, Day, Entitlement, bounded
 from permit.db import Database
+from permit.device_spec import DeviceSpec, Fingerprint, LicenceKey, fingerprint_hash
 from permit.errors import InvalidRequest
 from permit.licensing import CheckOutcome
+from permit.metering import UsageSent
 from permit.models import LicenceFacts
-from permit.proofs import ProofKeys, prove
-from permit.queries.checks import DeviceSent
+from permit.proofs import ProofKeys, prove, prove_usage
 from permit.settings import CheckSettings
 from permit.verdicts import Question
 
-Key = Annotated[str, bounded(1, 256)]
-Fingerprint = Annotated[str, bounded(16, 256)]
-
-
-class DeviceRequest(Contract):
-    fingerprint: Fingerprint
-    components: (
-        Annotated[
-            dict[Annotated[str, bounded(1, 64)], Annotated[str, bounded(1, 256)]],
-            Field(max_length=16),
-        ]
-        | None
-    ) = None
-    name: Name | None = None
-    platform: Name | None = None
-
-    def as_sent(self) -> DeviceSent:
-        return DeviceSent(
-            fingerprint_hash=fingerprint_hash(self.fingerprint),
-            components=self.components,
-            name=self.name,
-            platform=self.platform,
-        )
-
 
 class CheckRequest(Contract):
-    key: Key
+    key: LicenceKey
     product: Annotated[str, bounded(1, 64)] | None = None
-    device: DeviceRequest | None = None
+    device: DeviceSpec | None = None
     entitlements: Annotated[list[Entitlement], Field(max_length=200)] | None = None
     version_date: Day | None = None
     nonce: Annotated[str, bounded(0, 128)] | None = None
 
 
 class ReleaseRequest(Contract):
-    key: Key
+    key: LicenceKey
     fingerprint: Fingerprint | None = None
     device_id: Annotated[UUID, Field(strict=False)] | None = None
 
@@ -67,7 +43,31 @@ class ReleaseRequest(Contract):
         return self
 
 
-class LicenceAnswer(Answer):
+class UsageRequest(Contract):
+    key: LicenceKey
+    meter: Entitlement
+    quantity: Annotated[int, Field(ge=1, le=10**12)] = 1
+    idempotency_key: Annotated[str, bounded(1, 128)] | None = None
+    """Of a usage that may be sent again: within 24 hours it counts once."""
+    product: Annotated[str, bounded(1, 64)] | None = None
+    version_date: Day | None = None
+    nonce: Annotated[str, bounded(0, 128)] | None = None
+
+
+class UsageAnswer(Answer):
+    valid: bool
+    """Whether the licence is in force; whether this much may be used is `allowed`."""
+    code: str
+    detail: str
+    allowed: bool
+    used: int | None
+    limit: int | None
+    resets_at: datetime | None
+    nonce: str | None
+    proof: str | None
+
+
+class CheckedLicence(Answer):
     id: UUID
     product: str
     policy: str
@@ -79,7 +79,7 @@ class LicenceAnswer(Answer):
     metadata: dict[str, Any]
 
 
-class DeviceAnswer(Answer):
+class CheckedDevice(Answer):
     id: UUID
     state: str
     first_seen_at: datetime
@@ -99,8 +99,8 @@ class CheckAnswer(Answer):
     detail: str
     checked_at: datetime
     nonce: str | None
-    licence: LicenceAnswer | None
-    device: DeviceAnswer | None
+    licence: CheckedLicence | None
+    device: CheckedDevice | None
     proof: str | None
 
 
@@ -125,6 +125,7 @@ api = Api(database, settings.origin_secret)
 
 @api.post("/v1/licences/check")
 def check() -> Response[str]:
+    """May this copy run here, now? 200 whatever the verdict, with a proof of it."""
     request = api.read_body(CheckRequest)
     device = None if request.device is None else request.device.as_sent()
     question = Question(
@@ -150,6 +151,7 @@ def check() -> Response[str]:
 
 @api.post("/v1/licences/release")
 def release() -> Response[str]:
+    """Give a device's seat back, by the holder of the key."""
     request = api.read_body(ReleaseRequest)
     outcome = licensing.release(
         database,
@@ -168,9 +170,44 @@ def release() -> Response[str]:
     )
 
 
-def fingerprint_hash(fingerprint: str) -> bytes:
-    """What is stored of a fingerprint, and what a proof's `dev` says of it."""
-    return hashlib.sha256(fingerprint.encode()).digest()
+@api.post("/v1/licences/usage")
+def use() -> Response[str]:
+    """Use so much of a meter, if the licence is in force and its limit allows it."""
+    request = api.read_body(UsageRequest)
+    outcome = metering.use(
+        database,
+        request.key,
+        UsageSent(
+            meter=request.meter,
+            quantity=request.quantity,
+            idempotency_key=request.idempotency_key,
+        ),
+        Question(product=request.product, version_date=request.version_date),
+    )
+    api.note(code=outcome.verdict.code, valid=outcome.verdict.valid)
+    if outcome.facts is not None:
+        api.note(tenant_id=str(outcome.facts.tenant_id), licence_id=str(outcome.facts.licence_id))
+    proof = prove_usage(
+        proof_keys,
+        outcome,
+        meter=request.meter,
+        product=request.product,
+        nonce=request.nonce,
+        base_url=api.base_url(settings.public_url),
+    )
+    return answer(
+        UsageAnswer(
+            valid=outcome.verdict.valid,
+            code=outcome.verdict.code,
+            detail=outcome.verdict.detail,
+            allowed=outcome.allowed,
+            used=outcome.used,
+            limit=outcome.limit,
+            resets_at=outcome.resets_at,
+            nonce=request.nonce,
+            proof=proof,
+        )
+    )
 
 
 def _check_answer(outcome: CheckOutcome, nonce: str | None, proof: str | None) -> CheckAnswer:
@@ -190,8 +227,8 @@ def _check_answer(outcome: CheckOutcome, nonce: str | None, proof: str | None) -
     return FullAnswer(**fields, devices=[SeatedDevice(**seat) for seat in facts.seated_devices])
 
 
-def _licence_answer(facts: LicenceFacts) -> LicenceAnswer:
-    return LicenceAnswer(
+def _licence_answer(facts: LicenceFacts) -> CheckedLicence:
+    return CheckedLicence(
         id=facts.licence_id,
         product=facts.product,
         policy=facts.policy,
@@ -204,12 +241,12 @@ def _licence_answer(facts: LicenceFacts) -> LicenceAnswer:
     )
 
 
-def _device_answer(facts: LicenceFacts) -> DeviceAnswer | None:
+def _device_answer(facts: LicenceFacts) -> CheckedDevice | None:
     if facts.device_id is None or facts.device_state is None:
         return None
     assert facts.first_seen_at is not None  # noqa: S101 (columns of the same row)
     assert facts.last_seen_at is not None  # noqa: S101
-    return DeviceAnswer(
+    return CheckedDevice(
         id=facts.device_id,
         state=facts.device_state,
         first_seen_at=facts.first_seen_at,

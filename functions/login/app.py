@@ -1,4 +1,4 @@
-"""POST /v1/login, /refresh, /logout: a password for tokens, a token for the next, and the end."""
+"""POST /v1/login, /second-factor, /refresh, /logout: proofs for tokens, the next, and the end."""
 
 from typing import Annotated, Any, Literal
 
@@ -19,6 +19,12 @@ class LoginRequest(Contract):
     password: Annotated[str, bounded(1, 256)]
 
 
+class SecondFactorRequest(Contract):
+    mfa_token: Annotated[str, bounded(1, 2048)]
+    code: Annotated[str, bounded(6, 32)]
+    """Of the authenticator, or a recovery code."""
+
+
 class RefreshRequest(Contract):
     refresh_token: Annotated[str, bounded(1, 256)]
 
@@ -33,11 +39,16 @@ class TokenAnswer(Answer):
 settings = LoginSettings.from_environment()
 database = Database(settings)
 api = Api(database, settings.origin_secret)
-secrets = LoginSecrets(token_keys=settings.token_keys, throttle_key=settings.throttle_key)
+secrets = LoginSecrets(
+    token_keys=settings.token_keys,
+    throttle_key=settings.throttle_key,
+    master_keys=settings.master_keys,
+)
 
 
 @api.post("/v1/login")
 def log_in() -> Response[str]:
+    """Sign in: an email and a password for tokens, or for the second step."""
     request = api.read_body(LoginRequest)
     tokens = accounts.log_in(
         database,
@@ -50,8 +61,24 @@ def log_in() -> Response[str]:
     return answer(_token_answer(tokens))
 
 
+@api.post("/v1/login/second-factor")
+def complete() -> Response[str]:
+    """The second step of a login, with a code of the authenticator or a recovery code."""
+    request = api.read_body(SecondFactorRequest)
+    tokens = accounts.complete(
+        database,
+        secrets,
+        mfa_token=request.mfa_token,
+        code=request.code,
+        address=caller_address(),
+        issuer=api.base_url(settings.public_url),
+    )
+    return answer(_token_answer(tokens))
+
+
 @api.post("/v1/login/refresh")
 def refresh() -> Response[str]:
+    """Replace a refresh token; one that comes a second time ends its session."""
     request = api.read_body(RefreshRequest)
     tokens = accounts.renew(
         database,
@@ -64,7 +91,7 @@ def refresh() -> Response[str]:
 
 @api.post("/v1/login/logout")
 def log_out() -> Response[str]:
-    """204 whether or not there was such a session: nothing is told."""
+    """End a session; 204 whether or not there was one: nothing is told."""
     accounts.log_out(database, api.read_body(RefreshRequest).refresh_token)
     return Response(status_code=204)
 

@@ -4,7 +4,6 @@ Event: {"command": "create-tenant", "arguments": {...}}. Answer: {"ok": true, "r
 {"ok": false, "problem": {...}} in the shape of the API's problems.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -16,19 +15,21 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 from pydantic_core import to_jsonable_python
 
-from permit import catalogue, key_rotation, proof_keys, tenancy, tenant_data
+from permit import catalogue, issuing, key_rotation, proof_keys, tenancy, tenant_data
 from permit.api import problem, validate
-from permit.contracts import Contract, Instant, Name, Overlap, bounded
+from permit.contracts import Contract, Email, Instant, Name, Overlap, Password, bounded
 from permit.db import Database
+from permit.device_spec import DeviceSpec
 from permit.errors import InvalidRequest, Refusal, StatementFailed
+from permit.issuing import Order
+from permit.queries import products
+from permit.queries.licences import seats
+from permit.roles import UserRole
 from permit.security.token_keys import TokenKeys
 from permit.settings import OperatorSettings
 from permit.tenancy import NewUser
-from permit.terms import Devices, Id, LicenceTerms, PolicyTerms
+from permit.terms import Code, Devices, Id, LicenceTerms, PolicyTerms
 
-Email = Annotated[str, bounded(3, 254), Field(pattern=r"^[^@\s]+@[^@\s]+$")]
-Password = Annotated[str, bounded(1, 256)]
-Role = Literal["owner", "admin", "support"]
 Result = dict[str, Any]
 
 
@@ -47,14 +48,14 @@ class NewTenant(Contract):
 class NewUserArguments(Contract):
     tenant_id: Id
     email: Email
-    role: Role = "owner"
+    role: UserRole = "owner"
     password: Password | None = None
 
 
 class ImportedUser(Contract):
     tenant_id: Id
     email: Email
-    role: Role = "owner"
+    role: UserRole = "owner"
     bcrypt_hash: Annotated[str, bounded(1, 100)]
 
 
@@ -65,7 +66,7 @@ class NewPassword(Contract):
 
 class NewProduct(Contract):
     tenant_id: Id
-    code: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
+    code: Code
     name: Name
 
 
@@ -94,9 +95,8 @@ class RotatedLicenceKey(LicenceArguments):
     """For how long the old key still works."""
 
 
-class ActivatedDevice(LicenceArguments):
-    fingerprint: Annotated[str, bounded(16, 256)]
-    name: Name | None = None
+class ActivatedDevice(LicenceArguments, DeviceSpec):
+    pass
 
 
 class DeviceArguments(LicenceArguments):
@@ -176,94 +176,93 @@ def set_password(arguments: NewPassword) -> Result:
 @command("create-product", NewProduct)
 def create_product(arguments: NewProduct) -> Result:
     with database.tenant_as_operator(arguments.tenant_id):
-        product_id = catalogue.create_product(database, **arguments.model_dump())
-    return {"id": product_id, "code": arguments.code, "name": arguments.name}
+        product = products.insert_product(database, **arguments.model_dump())
+    return asdict(product)
 
 
 @command("create-policy", NewPolicy)
 def create_policy(arguments: NewPolicy) -> Result:
     terms = PolicyTerms(**arguments.model_dump(exclude={"tenant_id", "product_id"}))
     with database.tenant_as_operator(arguments.tenant_id):
-        policy_id = catalogue.create_policy(
-            database, arguments.tenant_id, arguments.product_id, terms
-        )
-    return {"id": policy_id, "product_id": arguments.product_id, **terms.model_dump()}
+        policy = catalogue.create_policy(database, arguments.tenant_id, arguments.product_id, terms)
+    return {"id": policy.id, "product_id": policy.product_id, **terms.model_dump()}
 
 
 @command("create-licence", NewLicence)
 def create_licence(arguments: NewLicence) -> Result:
     terms = LicenceTerms(**arguments.model_dump(exclude={"tenant_id", "policy_id"}))
+    order = Order(policy_id=arguments.policy_id, terms=terms)
     with database.tenant_as_operator(arguments.tenant_id):
-        new = catalogue.issue_licence(database, arguments.tenant_id, arguments.policy_id, terms)
-    return {**asdict(new.licence), "key": new.key}
+        new = issuing.issue(database, arguments.tenant_id, order)
+    shown = ("id", "key_hint", "starts_at", "expires_at")
+    return {**{name: getattr(new.licence, name) for name in shown}, "key": new.key}
 
 
 @command("change-licence", ChangedLicence)
 def change_licence(arguments: ChangedLicence) -> Result:
+    changes: dict[str, Any] = {}
+    if arguments.max_devices is not None:
+        changes["max_devices"] = seats(arguments.max_devices)
+    if arguments.expires_at is not None:
+        changes["expires_at"] = arguments.expires_at
     with database.tenant_as_operator(arguments.tenant_id):
-        catalogue.change_licence(database, **arguments.model_dump())
+        issuing.change(database, arguments.tenant_id, arguments.licence_id, changes)
     return {"id": arguments.licence_id}
 
 
 @command("suspend-licence", LicenceArguments)
 def suspend_licence(arguments: LicenceArguments) -> Result:
     with database.tenant_as_operator(arguments.tenant_id):
-        catalogue.suspend(database, **arguments.model_dump())
+        issuing.suspend(database, **arguments.model_dump())
     return {"id": arguments.licence_id}
 
 
 @command("reinstate-licence", LicenceArguments)
 def reinstate_licence(arguments: LicenceArguments) -> Result:
     with database.tenant_as_operator(arguments.tenant_id):
-        catalogue.reinstate(database, **arguments.model_dump())
+        issuing.reinstate(database, **arguments.model_dump())
     return {"id": arguments.licence_id}
 
 
 @command("revoke-licence", LicenceArguments)
 def revoke_licence(arguments: LicenceArguments) -> Result:
     with database.tenant_as_operator(arguments.tenant_id):
-        catalogue.revoke(database, **arguments.model_dump())
+        issuing.revoke(database, **arguments.model_dump())
     return {"id": arguments.licence_id}
 
 
 @command("rotate-licence-key", RotatedLicenceKey)
 def rotate_licence_key(arguments: RotatedLicenceKey) -> Result:
     with database.tenant_as_operator(arguments.tenant_id):
-        key = catalogue.rotate_key(database, **arguments.model_dump())
-    return {"id": arguments.licence_id, "key": key}
+        new = issuing.rotate_key(database, **arguments.model_dump())
+    return {"id": arguments.licence_id, "key": new.key}
 
 
 @command("activate-device", ActivatedDevice)
 def activate_device(arguments: ActivatedDevice) -> Result:
     with database.tenant_as_operator(arguments.tenant_id):
-        device_id = catalogue.activate_device(
-            database,
-            arguments.tenant_id,
-            arguments.licence_id,
-            fingerprint_hash=hashlib.sha256(arguments.fingerprint.encode()).digest(),
-            name=arguments.name,
-        )
-    return {"id": device_id}
+        device, _ = issuing.activate_device(database, arguments.licence_id, arguments.as_sent())
+    return {"id": device.id}
 
 
 @command("block-device", DeviceArguments)
 def block_device(arguments: DeviceArguments) -> Result:
     with database.tenant_as_operator(arguments.tenant_id):
-        catalogue.block_device(database, **arguments.model_dump())
+        issuing.block_device(database, **arguments.model_dump())
     return {"id": arguments.device_id}
 
 
 @command("unblock-device", DeviceArguments)
 def unblock_device(arguments: DeviceArguments) -> Result:
     with database.tenant_as_operator(arguments.tenant_id):
-        catalogue.unblock_device(database, **arguments.model_dump())
+        issuing.unblock_device(database, **arguments.model_dump())
     return {"id": arguments.device_id}
 
 
 @command("release-device", DeviceArguments)
 def release_device(arguments: DeviceArguments) -> Result:
     with database.tenant_as_operator(arguments.tenant_id):
-        catalogue.release_device(database, **arguments.model_dump())
+        issuing.release_device(database, **arguments.model_dump())
     return {"id": arguments.device_id}
 
 

@@ -5,12 +5,13 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
 
 import psycopg
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
+from aws_lambda_powertools.event_handler.api_gateway import Route
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import ValidationError
@@ -44,7 +45,7 @@ class Api(APIGatewayHttpResolver):
 
     def __init__(
         self,
-        database: Database,
+        database: Database | None,
         origin_secret: SecretSource | None,
         *,
         database_seconds: float | None = None,
@@ -65,7 +66,8 @@ class Api(APIGatewayHttpResolver):
         """Answers one API Gateway event (payload format 2.0)."""
         started = time.perf_counter()
         remaining = context.get_remaining_time_in_millis() / 1000 - _MARGIN
-        self._database.allow(min(remaining, self._database_seconds or remaining))
+        if self._database is not None:
+            self._database.allow(min(remaining, self._database_seconds or remaining))
         self._facts = {}
         if self._is_let_in(event["headers"]):
             response = super().resolve(dict(event), context)
@@ -122,14 +124,24 @@ class Api(APIGatewayHttpResolver):
         )
 
     def _answer_unrouted(self, _: NotFoundError) -> Response[str]:
+        """405 where the path has other methods: its own before those of a path with an id in it."""
         path = self._remove_prefix(self.current_event.path)
-        routes = [*self._static_routes, *self._dynamic_routes]
-        allowed = [
-            route.method
-            for route in routes
-            if route.rule.match(path)  # pyright: ignore[reportUnknownMemberType]
-        ]
+        allowed = _methods(self._static_routes, path) or _methods(self._dynamic_routes, path)
         return self._answer_refusal(MethodNotAllowed(allowed) if allowed else NotFound())
+
+    def answer_no_id(self) -> Response[str]:
+        """For a path whose id is none: it may be another path, which lacks this method."""
+        path = self._remove_prefix(self.current_event.path)
+        allowed = _methods(self._static_routes, path)
+        return self._answer_refusal(MethodNotAllowed(allowed) if allowed else NotFound())
+
+
+def _methods(routes: Iterable[Route], path: str) -> set[str]:
+    return {
+        route.method
+        for route in routes
+        if route.rule.match(path)  # pyright: ignore[reportUnknownMemberType]
+    }
 
 
 def _problem_body(refusal: Refusal, request_id: str) -> str:
@@ -180,6 +192,7 @@ def problem(refusal: Refusal) -> dict[str, Any]:
         "status": refusal.status,
         "detail": refusal.detail or refusal.title,
         "code": refusal.code,
+        **refusal.members,
     }
     if refusal.errors:
         shape["errors"] = [{"field": f, "message": message} for f, message in refusal.errors]

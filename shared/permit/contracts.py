@@ -19,6 +19,11 @@ _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _SECONDS = (365.25 * 86400, 30.4375 * 86400, 7 * 86400, 86400, 3600, 60, 1)
 
 
+def bounded(minimum: int, maximum: int) -> StringConstraints:
+    """Text of so many characters that Postgres can store."""
+    return StringConstraints(min_length=minimum, max_length=maximum, pattern=_NO_NUL)
+
+
 class Contract(BaseModel):
     """A request: strict, closed, immutable. An unknown field is an error, not a typo to ignore."""
 
@@ -31,19 +36,28 @@ class Contract(BaseModel):
     )
 
 
+class Query(Contract):
+    """Parameters of a query string, where every value is text."""
+
+    model_config = ConfigDict(strict=False)
+
+
+class Reasoned(Contract):
+    """What may be done without a word, or with one for the audit log."""
+
+    reason: Annotated[str, bounded(1, 500)] | None = None
+
+
 class Answer(BaseModel):
     """What is answered."""
 
     model_config = ConfigDict(defer_build=True)
 
 
-def bounded(minimum: int, maximum: int) -> StringConstraints:
-    """Text of so many characters that Postgres can store."""
-    return StringConstraints(min_length=minimum, max_length=maximum, pattern=_NO_NUL)
-
-
 Name = Annotated[str, bounded(1, 200)]
 Entitlement = Annotated[str, bounded(1, 64)]
+Email = Annotated[str, bounded(3, 254), StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
+Password = Annotated[str, bounded(1, 256)]
 
 
 def duration_seconds(text: str) -> float:

@@ -4,8 +4,9 @@ Raised bare where it is noticed, caught once at the API's edge (permit.api), whe
 become an RFC 9457 problem.
 """
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 import psycopg
 
@@ -18,6 +19,7 @@ class Refusal(Exception):
     title: ClassVar[str]
     detail: str = ""
     errors: Sequence[tuple[str, str]] = ()  # (field, message) of what a 422 refuses
+    members: Mapping[str, Any] = MappingProxyType({})  # further ones of the problem, RFC 9457 3.2
 
     @property
     def headers(self) -> dict[str, str]:
@@ -35,6 +37,18 @@ class InvalidRequest(Refusal):
         super().__init__()
         self.errors = errors
         self.detail = "; ".join(f"{field}: {message}" for field, message in errors)
+
+
+class IdempotencyKeyReused(Refusal):
+    """The same key came with another request."""
+
+    status = 422
+    code = "idempotency_key_reused"
+    title = "The idempotency key was used for another request"
+
+    def __init__(self, field: str) -> None:
+        super().__init__()
+        self.errors = ((field, "was used for another request within 24 hours"),)
 
 
 class UnsupportedMediaType(Refusal):
@@ -70,7 +84,7 @@ class MethodNotAllowed(Refusal):
     code = "method_not_allowed"
     title = "Method not allowed"
 
-    def __init__(self, allowed: Sequence[str]) -> None:
+    def __init__(self, allowed: Iterable[str]) -> None:
         super().__init__()
         self._allow = ", ".join(sorted(allowed))
         self.detail = f"This path answers {self._allow}."

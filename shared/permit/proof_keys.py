@@ -6,10 +6,11 @@ from permit.db import Database
 from permit.errors import Conflict, NotFound
 from permit.models import SealedKey
 from permit.queries import proof_keys, tenants
+from permit.queries.proof_keys import PROOF_KEYS, SECOND_FACTORS, SealedKind
 from permit.secret_sources import SecretSource
 from permit.security.jwk import b64url_decode
 from permit.security.proofs import ProofKey
-from permit.security.sealing import MasterKeys, Sealed, UnknownMasterKey
+from permit.security.sealing import PROOF_KEY, MasterKeys, Sealed, UnknownMasterKey
 
 _BATCH = 200
 
@@ -51,19 +52,11 @@ def withdraw(database: Database, master_keys: SecretSource, tenant_id: UUID, kid
 
 
 def reseal(database: Database, keys: MasterKeys) -> int:
-    """Seals every tenant's keys under the current master key; how many that were.
+    """Seals proof keys and second factors under the current master key; how many that were.
 
-    Each key is a statement of its own, so the run may be ended and begun again at any time.
+    Each is a statement of its own, so the run may be ended and begun again at any time.
     """
-    count = 0
-    while batch := proof_keys.list_sealed_otherwise(database, keys.current_version, at_most=_BATCH):
-        for old in batch:
-            sealed = Sealed(master_version=old.master_version, blob=old.sealed)
-            seed = keys.unseal(sealed, tenant_id=old.tenant_id, kid=old.kid)
-            new = keys.seal(seed, tenant_id=old.tenant_id, kid=old.kid)
-            proof_keys.replace_seal(database, old, sealed=new.blob, version=new.master_version)
-        count += len(batch)
-    return count
+    return _reseal(database, keys, PROOF_KEYS) + _reseal(database, keys, SECOND_FACTORS)
 
 
 def drop_master_key(database: Database, keys: MasterKeys, version: str) -> MasterKeys:
@@ -74,6 +67,22 @@ def drop_master_key(database: Database, keys: MasterKeys, version: str) -> Maste
         return keys.without(version)
     except UnknownMasterKey:
         raise NotFound from None
+
+
+def _reseal(database: Database, keys: MasterKeys, kind: SealedKind) -> int:
+    count = 0
+    while batch := proof_keys.list_sealed_otherwise(
+        database, kind, keys.current_version, at_most=_BATCH
+    ):
+        for old in batch:
+            sealed = Sealed(master_version=old.master_version, blob=old.sealed)
+            plain = keys.unseal(sealed, tenant_id=old.tenant_id, kid=old.kid, purpose=kind.purpose)
+            new = keys.seal(plain, tenant_id=old.tenant_id, kid=old.kid, purpose=kind.purpose)
+            proof_keys.replace_seal(
+                database, kind, old, sealed=new.blob, version=new.master_version
+            )
+        count += len(batch)
+    return count
 
 
 def _require_tenant(database: Database, tenant_id: UUID) -> None:
@@ -93,7 +102,7 @@ def _add(database: Database, master_keys: SecretSource, tenant_id: UUID, *, stat
     key = ProofKey.generate()
     # Past the cache: what an old copy seals may be under a version that was dropped since.
     keys = master_keys.parsed_for_change(MasterKeys.parse)
-    sealed = keys.seal(key.seed, tenant_id=tenant_id, kid=key.kid)
+    sealed = keys.seal(key.seed, tenant_id=tenant_id, kid=key.kid, purpose=PROOF_KEY)
     proof_keys.insert_key(
         database,
         SealedKey(

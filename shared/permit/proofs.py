@@ -4,11 +4,13 @@ import secrets
 from datetime import UTC, datetime, timedelta
 
 from permit.licensing import CheckOutcome
+from permit.master_keys import unseal
+from permit.metering import UsageOutcome
 from permit.models import LicenceFacts
 from permit.queries.checks import DeviceSent
 from permit.secret_sources import SecretSource
-from permit.security.proofs import ProofKey, sign
-from permit.security.sealing import MasterKeys, Sealed, UnknownMasterKey
+from permit.security.proofs import ProofKey, sign, sign_usage
+from permit.security.sealing import PROOF_KEY, Sealed
 from permit.verdicts import Verdict
 
 _BACKDATED = timedelta(minutes=5)  # for clocks that run behind
@@ -34,12 +36,9 @@ class ProofKeys:
 
     def _unseal(self, facts: LicenceFacts) -> bytes:
         sealed = Sealed(master_version=facts.master_version, blob=facts.sealed_key)
-        try:
-            keys = self._source.parsed(MasterKeys.parse)
-            return keys.unseal(sealed, tenant_id=facts.tenant_id, kid=facts.kid)
-        except UnknownMasterKey:  # sealed under a version newer than what is cached here
-            keys = self._source.parsed(MasterKeys.parse, fresh=True)
-            return keys.unseal(sealed, tenant_id=facts.tenant_id, kid=facts.kid)
+        return unseal(
+            self._source, sealed, tenant_id=facts.tenant_id, kid=facts.kid, purpose=PROOF_KEY
+        )
 
 
 def prove(
@@ -58,16 +57,13 @@ def prove(
     return sign(
         keys.get(facts),
         {
-            "iss": f"{base_url}/v1/tenants/{facts.tenant_id}",
-            "aud": product or facts.product,
-            "prd": facts.product,
-            "sub": str(facts.licence_id),
-            "iat": _seconds(facts.checked_at),
-            "nbf": _seconds(facts.checked_at - _BACKDATED),
-            "exp": _seconds(_good_until(facts, outcome.verdict)),
-            "jti": secrets.token_urlsafe(16),
-            "valid": outcome.verdict.valid,
-            "code": outcome.verdict.code,
+            **_claims(
+                facts,
+                outcome.verdict,
+                product=product,
+                base_url=base_url,
+                until=_good_until(facts, outcome.verdict),
+            ),
             "dev": None if device is None else device.fingerprint_hash.hex(),
             "ent": facts.entitlements,
             "licence_expires_at": None if facts.expires_at is None else rfc3339(facts.expires_at),
@@ -75,6 +71,52 @@ def prove(
             "nonce": nonce,
         },
     )
+
+
+def prove_usage(
+    keys: ProofKeys,
+    outcome: UsageOutcome,
+    *,
+    meter: str,
+    product: str | None,
+    nonce: str | None,
+    base_url: str,
+) -> str | None:
+    """What was counted as a compact JWS; never a lease, so it ends soon."""
+    facts = outcome.facts
+    if facts is None:
+        return None
+    until = facts.checked_at + _INVALID_LIFETIME
+    return sign_usage(
+        keys.get(facts),
+        {
+            **_claims(facts, outcome.verdict, product=product, base_url=base_url, until=until),
+            "allowed": outcome.allowed,
+            "meter": meter,
+            "used": outcome.used,
+            "limit": outcome.limit,
+            "resets_at": None if outcome.resets_at is None else rfc3339(outcome.resets_at),
+            "nonce": nonce,
+        },
+    )
+
+
+def _claims(
+    facts: LicenceFacts, verdict: Verdict, *, product: str | None, base_url: str, until: datetime
+) -> dict[str, object]:
+    """What both kinds of proof say."""
+    return {
+        "iss": f"{base_url}/v1/tenants/{facts.tenant_id}",
+        "aud": product or facts.product,
+        "prd": facts.product,
+        "sub": str(facts.licence_id),
+        "iat": _seconds(facts.checked_at),
+        "nbf": _seconds(facts.checked_at - _BACKDATED),
+        "exp": _seconds(until),
+        "jti": secrets.token_urlsafe(16),
+        "valid": verdict.valid,
+        "code": verdict.code,
+    }
 
 
 def rfc3339(instant: datetime) -> str:

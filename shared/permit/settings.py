@@ -112,10 +112,14 @@ class DatabaseSettings(DatabaseAddress):
         return region
 
 
-class ApiSettings(DatabaseSettings):
+class EdgeSettings(Settings):
     """A function with a route."""
 
     origin_secret: SecretSource | None = None
+
+
+class ApiSettings(DatabaseSettings, EdgeSettings):
+    """One that works in the database too."""
 
 
 class CheckSettings(ApiSettings):
@@ -126,11 +130,24 @@ class CheckSettings(ApiSettings):
 class LoginSettings(ApiSettings):
     token_keys: SecretSource
     throttle_key: SecretSource
+    master_keys: SecretSource
     public_url: BaseAddress | None = None
 
 
 class JwksSettings(ApiSettings):
     token_jwks: SecretSource
+
+
+class VendorSettings(ApiSettings):
+    """A function of the vendor's side."""
+
+    token_jwks: SecretSource
+    public_url: BaseAddress | None = None
+
+
+class TeamSettings(VendorSettings):
+    master_keys: SecretSource
+    throttle_key: SecretSource
 
 
 class OperatorSettings(DatabaseSettings):

@@ -26,7 +26,7 @@ def create_tenant(
     database: Database, master_keys: SecretSource, *, name: str, email: str, password: str | None
 ) -> NewUser:
     """A tenant with its owner and its first two proof keys, all or nothing."""
-    tenant_id, email = uuid4(), _new_email(email)
+    tenant_id, email = uuid4(), new_email(email)
     password_hash, generated = _choose_password(password, email)
     with database.tenant_as_operator(tenant_id):
         tenants.insert_tenant(database, tenant_id, name=name)
@@ -40,7 +40,7 @@ def create_tenant(
 def create_user(
     database: Database, tenant_id: UUID, *, email: str, role: str, password: str | None
 ) -> NewUser:
-    email = _new_email(email)
+    email = new_email(email)
     password_hash, generated = _choose_password(password, email)
     user_id = _insert_user(database, tenant_id, email, role, password_hash)
     return NewUser(tenant_id=tenant_id, user_id=user_id, email=email, generated_password=generated)
@@ -52,7 +52,7 @@ def import_user(
     """A user of another system, whose bcrypt hash is replaced at his first login."""
     if not passwords.is_bcrypt(bcrypt_hash):
         raise InvalidRequest(("bcrypt_hash", "must be a bcrypt hash ($2a$, $2b$ or $2y$)"))
-    email = _new_email(email)
+    email = new_email(email)
     user_id = _insert_user(database, tenant_id, email, role, bcrypt_hash)
     return NewUser(tenant_id=tenant_id, user_id=user_id, email=email, generated_password=None)
 
@@ -85,7 +85,7 @@ def _insert_user(
         )
 
 
-def _new_email(email: str) -> str:
+def new_email(email: str) -> str:
     """Folding changes how long an email is: it is the folded one that is kept."""
     folded = fold_email(email)
     if not 3 <= len(folded) <= 254:

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, Field, model_validator
 
 from permit.contracts import (
+    Answer,
     Contract,
     Entitlement,
     Instant,
@@ -16,11 +17,13 @@ from permit.contracts import (
     StorableObject,
     Term,
     bounded,
+    duration_seconds,
 )
 from permit.errors import InvalidRequest
 
 _METADATA_BYTES = 8 * 1024
 _MOST_DEVICES = 1_000_000
+_SHORTEST_PERIOD, _LONGEST_PERIOD = duration_seconds("PT1M"), duration_seconds("P100Y")
 
 Id = Annotated[UUID, Field(strict=False)]
 Entitlements = Annotated[list[Entitlement], Field(max_length=200)]
@@ -31,6 +34,49 @@ def _small(metadata: dict[str, object]) -> dict[str, object]:
     if len(json.dumps(metadata).encode()) > _METADATA_BYTES:
         raise ValueError(f"must be at most {_METADATA_BYTES} bytes of JSON")
     return metadata
+
+
+def _period(text: str) -> str:
+    if text in ("hour", "day", "week", "month", "year"):
+        return text
+    try:
+        seconds = duration_seconds(text)
+    except ValueError:
+        seconds = 0
+    if not _SHORTEST_PERIOD <= seconds <= _LONGEST_PERIOD:
+        raise ValueError("must be hour, day, week, month, year, or a duration from PT1M to P100Y")
+    return text
+
+
+class Meter(Contract):
+    """How much of something a licence may use in a period."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+    limit: Annotated[int, Field(ge=0, le=10**15)] | None
+    """None: counted without a limit."""
+    period: Annotated[str, AfterValidator(_period)] | None = "month"
+    """hour, day, week, month or year by the calendar in UTC; an ISO 8601 duration, counted from
+    starts_at; None: never begins again."""
+
+
+class MeterAnswer(Answer):
+    name: str
+    limit: int | None
+    period: str | None
+
+
+def _distinct(meters: list[Meter]) -> list[Meter]:
+    if len({meter.name for meter in meters}) < len(meters):
+        raise ValueError("must not name a meter twice")
+    return meters
+
+
+Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
+Meters = Annotated[list[Meter], Field(max_length=50), AfterValidator(_distinct)]
+
+
+Metadata = Annotated[StorableObject, AfterValidator(_small)]
+Notes = Annotated[str, bounded(0, 10_000)]
 
 
 class PolicyTerms(Contract):
@@ -55,6 +101,7 @@ class PolicyTerms(Contract):
     entitlements: Entitlements = Field(default_factory=list)
     max_releases: Devices | None = 3
     self_service: bool = True
+    meters: Meters = Field(default_factory=list[Meter])
 
     @model_validator(mode="after")
     def _limits_need_devices(self) -> Self:
@@ -88,8 +135,10 @@ class LicenceTerms(Contract):
     max_devices: Devices | Literal["unlimited"] | None = None
     """None: the policy's."""
     entitlements: Entitlements = Field(default_factory=list)
-    metadata: Annotated[StorableObject, AfterValidator(_small)] = Field(default_factory=dict)
-    notes: Annotated[str, bounded(0, 10_000)] | None = None
+    metadata: Metadata = Field(default_factory=dict)
+    notes: Notes | None = None
+    meters: Meters | None = None
+    """None: the policy's; each named here replaces the policy's of that name."""
 
     @model_validator(mode="after")
     def _term_has_length(self) -> Self:

@@ -68,9 +68,12 @@ def _is_full(facts: LicenceFacts, question: Question) -> bool:
 
 
 NOT_FOUND = Verdict("NOT_FOUND", False, "No licence has this key.")
+NOT_STARTED = Verdict("NOT_STARTED", False, "The licence has not started yet.")
+METER_UNKNOWN = Verdict("METER_UNKNOWN", True, "The licence has no such meter.")
+LIMIT_REACHED = Verdict("LIMIT_REACHED", True, "The limit of this period does not allow it.")
 _VALID = Verdict("VALID", True, "The licence is valid.")
 
-_GUARDS_BEFORE_THE_DEVICE = (
+_GUARDS_OF_THE_LICENCE = (
     _Guard(
         Verdict("PRODUCT_MISMATCH", False, "The licence is for another product."),
         lambda f, q: q.product is not None and q.product != f.product,
@@ -84,7 +87,7 @@ _GUARDS_BEFORE_THE_DEVICE = (
         Verdict("SUSPENDED", False, "The licence is suspended."),
         lambda f, q: f.suspended_at is not None,
     ),
-    _Guard(Verdict("NOT_STARTED", False, "The licence has not started yet."), _is_not_started),
+    _Guard(NOT_STARTED, _is_not_started),
     _Guard(
         Verdict("EXPIRED", False, "The licence has expired."),
         lambda f, q: f.is_past_grace and f.on_expiry == "block",
@@ -99,6 +102,10 @@ _GUARDS_BEFORE_THE_DEVICE = (
             f.is_past_grace and f.on_expiry == "maintain" and not _is_version_covered(f, q)
         ),
     ),
+)
+
+_GUARDS_BEFORE_THE_DEVICE = (
+    *_GUARDS_OF_THE_LICENCE,
     _Guard(
         Verdict("ENTITLEMENTS_MISSING", False, "The licence does not grant what was asked for."),
         lambda f, q: not q.entitlements <= set(f.entitlements),
@@ -146,6 +153,14 @@ _GUARDS = (*_GUARDS_BEFORE_THE_DEVICE, *_GUARDS_OF_THE_DEVICE, *_GUARDS_OF_THE_T
 def judge(facts: LicenceFacts, question: Question) -> Verdict:
     """The verdict; a device without a seat is judged as if it were to take the next one."""
     for guard in _GUARDS:
+        if guard.applies(facts, question):
+            return guard.verdict
+    return _VALID
+
+
+def judge_term(facts: LicenceFacts, question: Question) -> Verdict:
+    """Whether the licence is in force for this product and version, whatever the device."""
+    for guard in (*_GUARDS_OF_THE_LICENCE, *_GUARDS_OF_THE_TERM):
         if guard.applies(facts, question):
             return guard.verdict
     return _VALID

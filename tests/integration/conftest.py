@@ -20,7 +20,7 @@ from servers import PASSWORD, Server, behind_pgbouncer, embedded, is_pgbouncer_i
 _numbers = count()
 _TEMPLATE = "permit_template"
 # The database's one clock, moved by tests and by nothing else.
-_TEST_CLOCK = """
+TEST_CLOCK = """
     CREATE TABLE public.test_clock (shift interval NOT NULL);
     INSERT INTO public.test_clock VALUES ('0');
     CREATE OR REPLACE FUNCTION permit.clock() RETURNS timestamptz
@@ -65,7 +65,7 @@ def template(server: Server) -> str:
         connection.execute(f"CREATE DATABASE {_TEMPLATE} OWNER test_owner")
     migrate(owner_conninfo(server, _TEMPLATE), role_passwords=dict.fromkeys(LOGIN_ROLES, PASSWORD))
     with server.connect(_TEMPLATE) as connection:
-        connection.execute(_TEST_CLOCK)
+        connection.execute(TEST_CLOCK)
     return _TEMPLATE
 
 

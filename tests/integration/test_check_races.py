@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from deployment import FINGERPRINT, Deployment
-from permit import catalogue
+from permit import issuing
 from permit.db import Database
 from racing import check_database, checking, held_up, race
 
@@ -217,7 +217,7 @@ def test_a_block_and_a_check_never_leave_a_blocked_device_seated(deployment: Dep
             check_database(deployment, "operator") as database,
             database.tenant_as_operator(tenant_id),
         ):
-            catalogue.block_device(database, tenant_id, licence_id, device_id)
+            issuing.block_device(database, tenant_id, licence_id, device_id)
 
     race(deployment, [block, *[checking(licence["key"], FINGERPRINT)] * 8])
 

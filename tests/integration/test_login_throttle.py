@@ -192,7 +192,11 @@ def test_attempts_of_one_moment_do_not_block_each_other(deployment: Deployment) 
 
 def login_secrets(deployment: Deployment) -> LoginSecrets:
     settings = LoginSettings.from_environment(deployment.environ("login"))
-    return LoginSecrets(token_keys=settings.token_keys, throttle_key=settings.throttle_key)
+    return LoginSecrets(
+        token_keys=settings.token_keys,
+        throttle_key=settings.throttle_key,
+        master_keys=settings.master_keys,
+    )
 
 
 def test_a_complete_login_resets_the_account(deployment: Deployment) -> None:

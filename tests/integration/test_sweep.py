@@ -15,6 +15,10 @@ NOTHING = {
     "throttles_ended": 0,
     "swaps_forgotten": 0,
     "seats_taken": 0,
+    "answers_forgotten": 0,
+    "usages_forgotten": 0,
+    "links_ended": 0,
+    "addresses_forgotten": 0,
 }
 
 

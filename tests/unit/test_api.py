@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from permit import catalogue as services  # noqa: F401
+from permit import accounts, issuing, team, vendor_api  # noqa: F401 (their refusals register)
 from permit.api import problem, validate
 from permit.contracts import Contract
 from permit.errors import (
@@ -16,7 +16,7 @@ from permit.errors import (
     Refusal,
     TooManyAttempts,
 )
-from permit.queries import catalogue, licences, tenants  # noqa: F401 (their refusals register)
+from permit.queries import policies, products, tenants  # noqa: F401
 
 
 def refusals(of: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:

@@ -20,7 +20,7 @@ from permit.queries.checks import DeviceSent
 from permit.secret_sources import SecretSource
 from permit.security.jwk import b64url_decode, b64url_encode
 from permit.security.proofs import ProofKey
-from permit.security.sealing import MasterKeys, SealBroken, UnknownMasterKey
+from permit.security.sealing import PROOF_KEY, MasterKeys, SealBroken, UnknownMasterKey
 from permit.verdicts import NOT_FOUND, Question, judge
 from proof_reading import Proof, read_proof
 
@@ -36,7 +36,7 @@ ENDED = {"expires_at": NOW - 2 * DAY, "grace_ends_at": NOW - DAY}
 
 def signed_by(key: ProofKey, given: LicenceFacts) -> LicenceFacts:
     """The facts, with the key as it rests in the database."""
-    sealed = MASTER_KEYS.seal(key.seed, tenant_id=given.tenant_id, kid=key.kid)
+    sealed = MASTER_KEYS.seal(key.seed, tenant_id=given.tenant_id, kid=key.kid, purpose=PROOF_KEY)
     return replace(given, kid=key.kid, sealed_key=sealed.blob, master_version=sealed.master_version)
 
 
@@ -216,7 +216,7 @@ def test_a_newer_master_key_is_read_when_it_is_met(tmp_path: Path) -> None:
     source = SecretSource(f"file:{secret}", clock=lambda: now[0])
     source.read()
     newer = MASTER_KEYS.with_new_version().with_newest_current()
-    sealed = newer.seal(KEY.seed, tenant_id=facts().tenant_id, kid=KEY.kid)
+    sealed = newer.seal(KEY.seed, tenant_id=facts().tenant_id, kid=KEY.kid, purpose=PROOF_KEY)
     given = replace(facts(), kid=KEY.kid, sealed_key=sealed.blob, master_version="2")
     secret.write_text(newer.dump())
 

@@ -7,6 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from permit.security.sealing import (
+    PROOF_KEY,
     MalformedSecret,
     MasterKeys,
     SealBroken,
@@ -25,15 +26,17 @@ def keys() -> MasterKeys:
 
 def test_what_was_sealed_opens(keys: MasterKeys) -> None:
     """The same tenant and kid get the bytes back."""
-    sealed = keys.seal(b"seed", tenant_id=TENANT, kid="k")
+    sealed = keys.seal(b"seed", tenant_id=TENANT, kid="k", purpose=PROOF_KEY)
 
     assert sealed.master_version == "1"
-    assert keys.unseal(sealed, tenant_id=TENANT, kid="k") == b"seed"
+    assert keys.unseal(sealed, tenant_id=TENANT, kid="k", purpose=PROOF_KEY) == b"seed"
 
 
 def test_sealing_twice_gives_different_bytes(keys: MasterKeys) -> None:
     """Every seal has a nonce of its own."""
-    first, second = (keys.seal(b"seed", tenant_id=TENANT, kid="k") for _ in range(2))
+    first, second = (
+        keys.seal(b"seed", tenant_id=TENANT, kid="k", purpose=PROOF_KEY) for _ in range(2)
+    )
     assert first.blob != second.blob
 
 
@@ -47,9 +50,9 @@ def test_sealing_twice_gives_different_bytes(keys: MasterKeys) -> None:
 )
 def test_a_seal_fits_one_tenant_and_key(keys: MasterKeys, tenant: UUID, kid: str) -> None:
     """A row moved to another tenant or key does not open."""
-    sealed = keys.seal(b"seed", tenant_id=TENANT, kid="k")
+    sealed = keys.seal(b"seed", tenant_id=TENANT, kid="k", purpose=PROOF_KEY)
     with pytest.raises(SealBroken):
-        keys.unseal(sealed, tenant_id=tenant, kid=kid)
+        keys.unseal(sealed, tenant_id=tenant, kid=kid, purpose=PROOF_KEY)
 
 
 @pytest.mark.parametrize(
@@ -64,32 +67,39 @@ def test_a_seal_fits_one_tenant_and_key(keys: MasterKeys, tenant: UUID, kid: str
 )
 def test_damaged_bytes_do_not_open(keys: MasterKeys, damage) -> None:
     """Bytes that were cut or changed raise SealBroken and nothing else."""
-    sealed = keys.seal(b"seed", tenant_id=TENANT, kid="k")
+    sealed = keys.seal(b"seed", tenant_id=TENANT, kid="k", purpose=PROOF_KEY)
     with pytest.raises(SealBroken):
-        keys.unseal(replace(sealed, blob=damage(sealed.blob)), tenant_id=TENANT, kid="k")
+        keys.unseal(
+            replace(sealed, blob=damage(sealed.blob)), tenant_id=TENANT, kid="k", purpose=PROOF_KEY
+        )
 
 
 def test_a_new_version_seals_only_once_it_is_current(keys: MasterKeys) -> None:
     """A new version is known everywhere before anything is sealed under it."""
     added = MasterKeys.parse(keys.with_new_version().dump())
     switched = added.with_newest_current()
-    early = added.seal(b"early", tenant_id=TENANT, kid="k")
-    late = switched.seal(b"late", tenant_id=TENANT, kid="k")
+    early = added.seal(b"early", tenant_id=TENANT, kid="k", purpose=PROOF_KEY)
+    late = switched.seal(b"late", tenant_id=TENANT, kid="k", purpose=PROOF_KEY)
 
     assert (early.master_version, late.master_version) == ("1", "2")
-    assert added.unseal(late, tenant_id=TENANT, kid="k") == b"late"
-    assert switched.unseal(early, tenant_id=TENANT, kid="k") == b"early"
+    assert added.unseal(late, tenant_id=TENANT, kid="k", purpose=PROOF_KEY) == b"late"
+    assert switched.unseal(early, tenant_id=TENANT, kid="k", purpose=PROOF_KEY) == b"early"
 
 
 def test_a_version_that_is_gone_is_unknown(keys: MasterKeys) -> None:
     """A seal under a removed or newer version raises UnknownMasterKey."""
-    sealed = keys.seal(b"seed", tenant_id=TENANT, kid="k")
+    sealed = keys.seal(b"seed", tenant_id=TENANT, kid="k", purpose=PROOF_KEY)
     with pytest.raises(UnknownMasterKey):
         keys.with_new_version().with_newest_current().without("1").unseal(
-            sealed, tenant_id=TENANT, kid="k"
+            sealed, tenant_id=TENANT, kid="k", purpose=PROOF_KEY
         )
     with pytest.raises(UnknownMasterKey):
-        keys.unseal(Sealed(master_version="9", blob=sealed.blob), tenant_id=TENANT, kid="k")
+        keys.unseal(
+            Sealed(master_version="9", blob=sealed.blob),
+            tenant_id=TENANT,
+            kid="k",
+            purpose=PROOF_KEY,
+        )
 
 
 def test_the_current_version_stays(keys: MasterKeys) -> None:

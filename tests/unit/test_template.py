@@ -80,14 +80,14 @@ def test_every_route_has_an_event_and_every_http_event_a_route() -> None:
 
 
 def test_functions_of_the_database_are_in_the_network_and_the_others_are_not() -> None:
-    """The probe has to come from outside; the rotation needs AWS's public endpoints."""
+    """The probe has to come from outside, the rotation needs AWS's endpoints, a page nothing."""
     outside = {
         name
         for name, function in of_type("AWS::Lambda::Function").items()
         if "VpcConfig" not in function
     }
 
-    assert {"ProbeFunction", "TokenRotationFunction"} == outside
+    assert {"ProbeFunction", "ReferenceFunction", "TokenRotationFunction"} == outside
 
 
 def test_functions_reach_the_proxy_and_migrate_the_database_behind_it() -> None:
@@ -112,11 +112,17 @@ def test_each_function_gets_its_own_variables_only() -> None:
     }
     rotation = {"PERMIT_TOKEN_KEYS", "PERMIT_TOKEN_JWKS"}
     worker = database | {"PERMIT_DATABASE_USER"}
+    vendor = worker | {"PERMIT_TOKEN_JWKS", "PERMIT_PUBLIC_URL"}
+    sealed = {"PERMIT_MASTER_KEYS", "PERMIT_THROTTLE_KEY"}
     expected = {
         "HealthFunction": worker,
-        "LoginFunction": worker | {"PERMIT_TOKEN_KEYS", "PERMIT_THROTTLE_KEY", "PERMIT_PUBLIC_URL"},
+        "LoginFunction": worker | sealed | {"PERMIT_TOKEN_KEYS", "PERMIT_PUBLIC_URL"},
         "LicenceCheckFunction": worker | {"PERMIT_MASTER_KEYS", "PERMIT_PUBLIC_URL"},
         "JwksFunction": worker | {"PERMIT_TOKEN_JWKS"},
+        "ProductsFunction": vendor,
+        "LicencesFunction": vendor,
+        "TeamFunction": vendor | sealed,
+        "ReferenceFunction": set(),
         "OperatorFunction": worker | rotation | {"PERMIT_MASTER_KEYS"},
         "MigrateFunction": database | {"PERMIT_OWNER_CREDENTIALS"},
         "SweepFunction": worker,

@@ -16,7 +16,8 @@ def test_http_event_agrees_with_itself(name: str) -> None:
     """Payload format 2.0 says the route, the path and the length of the body more than once."""
     event = HTTP[name]
     request = event["requestContext"]
-    path = event["routeKey"].split()[1].format(**event.get("pathParameters", {}))
+    route = event["routeKey"].split()[1].replace("{proxy+}", "{proxy}")
+    path = route.format(**event.get("pathParameters", {}))
 
     assert "2.0" == event["version"]
     assert request["routeKey"] == event["routeKey"]

@@ -86,7 +86,10 @@ REFUSED_POLICY: list[dict[str, Any]] = [
     {"entitlements": ["a\x00"]},
     {"entitlements": ["x"] * 201},
     {"entitlements": "export"},
-    {"meters": []},
+    {"metres": []},
+    {"meters": [{"name": "a", "limit": 1}, {"name": "a", "limit": 2}]},
+    {"meters": [{"name": "A", "limit": 1}]},
+    {"meters": [{"name": "a", "limit": 1, "period": "PT1S"}]},
 ]
 
 

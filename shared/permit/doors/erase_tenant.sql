@@ -11,6 +11,7 @@ BEGIN
         RETURN false;
     END IF;
     DELETE FROM permit.users AS u WHERE u.tenant_id = p_tenant;
+    DELETE FROM permit.api_keys AS k WHERE k.tenant_id = p_tenant;
     DELETE FROM permit.licence_keys AS k
      USING permit.licences AS l
      WHERE l.tenant_id = p_tenant AND k.licence_id = l.id;
@@ -41,10 +42,23 @@ BEGIN
     DELETE FROM permit.licences AS l
      USING first AS f
      WHERE l.tenant_id = p_tenant AND l.id = f.id;
+    -- What was noted of them goes with them, or the last call would have years of it to delete.
+    WITH first AS MATERIALIZED (
+        SELECT o.id FROM permit.audit_events AS o
+         WHERE o.tenant_id = p_tenant
+         ORDER BY o.occurred_at
+         LIMIT 10 * p_at_most
+           FOR UPDATE SKIP LOCKED
+    )
+    DELETE FROM permit.audit_events AS e
+     USING first AS f
+     WHERE e.tenant_id = p_tenant AND e.id = f.id;
     v_left := (SELECT count(*) FROM permit.licences AS l WHERE l.tenant_id = p_tenant);
     IF v_left > 0 THEN
         RETURN v_left;
     END IF;
+    DELETE FROM permit.audit_events AS e WHERE e.tenant_id = p_tenant;
+    DELETE FROM permit.idempotent_answers AS a WHERE a.tenant_id = p_tenant;
     DELETE FROM permit.policies AS p WHERE p.tenant_id = p_tenant;
     DELETE FROM permit.products AS p WHERE p.tenant_id = p_tenant;
     DELETE FROM permit.proof_keys AS k WHERE k.tenant_id = p_tenant;

@@ -1,24 +1,17 @@
 -- Sign-in: admission under the throttle, the session it ends in, its renewal and its end.
 
--- Counts this attempt against each key before the password is looked at, so that parallel guesses
--- count, and hands over what verifies it. While any key is blocked, retry_after (seconds) says how
--- long, and the attempt is neither counted nor told anything else.
+-- Counts this attempt against each key before what was sent is looked at, so that parallel guesses
+-- count. While any key is blocked, how many seconds that will be, and the attempt is not counted.
 -- Each key: this many attempts are free, then the delay doubles from a second up to its cap.
-CREATE OR REPLACE FUNCTION permit.admit_login(
-    p_email               text,
-    p_keys                bytea[],
-    p_free_attempts       integer[],
-    p_delay_caps          integer[],  -- seconds
-    OUT retry_after       integer,
-    OUT tenant_id         uuid,
-    OUT user_id           uuid,
-    OUT role              text,
-    OUT session_version   integer,
-    OUT password_hash     text
-)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+CREATE OR REPLACE FUNCTION permit.count_attempt(
+    p_keys          bytea[],
+    p_free_attempts integer[],
+    p_delay_caps    integer[]   -- seconds
+) RETURNS integer
+LANGUAGE plpgsql AS $$
 DECLARE
-    v_now timestamptz := permit.clock();
+    v_now         timestamptz := permit.clock();
+    v_retry_after integer;
 BEGIN
     -- In the keys' own order, here and below: two callers never wait for each other.
     INSERT INTO permit.login_throttle (key, attempts, blocked_until, expires_at)
@@ -30,11 +23,11 @@ BEGIN
     v_now := permit.clock();
 
     SELECT ceil(extract(epoch FROM max(t.blocked_until) - v_now))
-      INTO retry_after
+      INTO v_retry_after
       FROM permit.login_throttle AS t
      WHERE t.key = ANY (p_keys) AND t.blocked_until > v_now;
-    IF retry_after IS NOT NULL THEN
-        RETURN;
+    IF v_retry_after IS NOT NULL THEN
+        RETURN v_retry_after;
     END IF;
 
     UPDATE permit.login_throttle AS t
@@ -49,17 +42,155 @@ BEGIN
                       FROM permit.login_throttle AS earlier
                      WHERE earlier.key = charge.key) AS counted (attempts)
      WHERE t.key = charge.key;
+    RETURN NULL;
+END
+$$;
 
-    SELECT u.tenant_id, u.id, u.role, u.session_version, u.password_hash
-      INTO tenant_id, user_id, role, session_version, password_hash
-      FROM permit.users AS u
-     WHERE u.email = p_email AND u.deactivated_at IS NULL;
+CREATE OR REPLACE FUNCTION permit.forget_attempts(p_keys bytea[]) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    DELETE FROM permit.login_throttle AS t
+     WHERE t.key IN (SELECT k.key FROM permit.login_throttle AS k
+                      WHERE k.key = ANY (p_keys) ORDER BY k.key FOR UPDATE);
+END
+$$;
+
+CREATE OR REPLACE FUNCTION permit.start_session(
+    p_tenant_id uuid, p_user_id uuid, p_session_version integer, p_token_hash bytea
+) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_now     timestamptz := permit.clock();
+    v_session uuid;
+BEGIN
+    INSERT INTO permit.sessions (tenant_id, user_id, session_version, created_at, expires_at)
+    VALUES (p_tenant_id, p_user_id, p_session_version, v_now, v_now + interval '90 days')
+    RETURNING id INTO v_session;
+    INSERT INTO permit.refresh_tokens (token_hash, tenant_id, session_id, issued_at)
+    VALUES (p_token_hash, p_tenant_id, v_session, v_now);
+END
+$$;
+
+-- Counts the attempt, and hands over what verifies the password. While it is blocked, nothing but
+-- for how long (retry_after, seconds).
+CREATE OR REPLACE FUNCTION permit.admit_sign_in(
+    p_email               text,
+    p_keys                bytea[],
+    p_free_attempts       integer[],
+    p_delay_caps          integer[],
+    OUT retry_after       integer,
+    OUT tenant_id         uuid,
+    OUT user_id           uuid,
+    OUT role              text,
+    OUT session_version   integer,
+    OUT password_hash     text,
+    OUT has_second_factor boolean
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+BEGIN
+    retry_after := permit.count_attempt(p_keys, p_free_attempts, p_delay_caps);
+    IF retry_after IS NULL THEN
+        SELECT u.tenant_id, u.id, u.role, u.session_version, u.password_hash,
+               u.totp_confirmed_at IS NOT NULL
+          INTO tenant_id, user_id, role, session_version, password_hash, has_second_factor
+          FROM permit.users AS u
+         WHERE u.email = p_email AND u.deactivated_at IS NULL;
+    END IF;
+END
+$$;
+GRANT EXECUTE ON FUNCTION permit.admit_sign_in(text, bytea[], integer[], integer[]) TO permit_login;
+
+-- As the version before calls it.
+CREATE OR REPLACE FUNCTION permit.admit_login(
+    p_email               text,
+    p_keys                bytea[],
+    p_free_attempts       integer[],
+    p_delay_caps          integer[],
+    OUT retry_after       integer,
+    OUT tenant_id         uuid,
+    OUT user_id           uuid,
+    OUT role              text,
+    OUT session_version   integer,
+    OUT password_hash     text
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+BEGIN
+    SELECT a.retry_after, a.tenant_id, a.user_id, a.role, a.session_version, a.password_hash
+      INTO retry_after, tenant_id, user_id, role, session_version, password_hash
+      FROM permit.admit_sign_in(p_email, p_keys, p_free_attempts, p_delay_caps) AS a;
 END
 $$;
 GRANT EXECUTE ON FUNCTION permit.admit_login(text, bytea[], integer[], integer[]) TO permit_login;
 
+-- The second step, counted like the first. Nothing but retry_after while it is blocked, nothing at
+-- all where the user has changed since the first, or has no second factor any more.
+CREATE OR REPLACE FUNCTION permit.admit_second_factor(
+    p_tenant_id            uuid,
+    p_user_id              uuid,
+    p_session_version      integer,
+    p_keys                 bytea[],
+    p_free_attempts        integer[],
+    p_delay_caps           integer[],
+    OUT retry_after        integer,
+    OUT email              text,
+    OUT role               text,
+    OUT totp_sealed         bytea,
+    OUT totp_master_version text
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+BEGIN
+    retry_after := permit.count_attempt(p_keys, p_free_attempts, p_delay_caps);
+    IF retry_after IS NULL THEN
+        SELECT u.email, u.role, u.totp_sealed, u.totp_master_version
+          INTO email, role, totp_sealed, totp_master_version
+          FROM permit.users AS u
+         WHERE u.tenant_id = p_tenant_id AND u.id = p_user_id AND u.deactivated_at IS NULL
+           AND u.session_version = p_session_version AND u.totp_confirmed_at IS NOT NULL;
+    END IF;
+END
+$$;
+GRANT EXECUTE ON FUNCTION permit.admit_second_factor(
+    uuid, uuid, integer, bytea[], integer[], integer[]) TO permit_login;
+
+-- A complete login with a second factor: a code of this time step, or a recovery code, either of
+-- which serves once. False where it has served, or the user has changed.
+CREATE OR REPLACE FUNCTION permit.begin_verified_session(
+    p_tenant_id       uuid,
+    p_user_id         uuid,
+    p_session_version integer,
+    p_totp_step       bigint,    -- null: by a recovery code
+    p_recovery_hash   bytea,
+    p_token_hash      bytea,
+    p_keys            bytea[]
+) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+BEGIN
+    UPDATE permit.users AS u
+       SET totp_used_step = coalesce(p_totp_step, u.totp_used_step)
+     WHERE u.tenant_id = p_tenant_id AND u.id = p_user_id AND u.deactivated_at IS NULL
+       AND u.session_version = p_session_version AND u.totp_confirmed_at IS NOT NULL
+       AND (p_totp_step IS NULL OR coalesce(u.totp_used_step < p_totp_step, true));
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    IF p_totp_step IS NULL THEN
+        DELETE FROM permit.recovery_codes AS c
+         WHERE c.tenant_id = p_tenant_id AND c.user_id = p_user_id AND c.code_hash = p_recovery_hash;
+        IF NOT FOUND THEN
+            RETURN false;
+        END IF;
+    END IF;
+    PERFORM permit.start_session(p_tenant_id, p_user_id, p_session_version, p_token_hash),
+            permit.forget_attempts(p_keys);
+    RETURN true;
+END
+$$;
+GRANT EXECUTE ON FUNCTION permit.begin_verified_session(
+    uuid, uuid, integer, bigint, bytea, bytea, bytea[]) TO permit_login;
+
 -- A complete login: begins the session, forgets the attempts on p_keys, keeps the renewed hash.
--- False where the user changed since admission (deactivated, another password).
+-- False where the user changed since admission (deactivated, another password), and for one with a
+-- second factor, who is not through yet.
 CREATE OR REPLACE FUNCTION permit.begin_session(
     p_tenant_id       uuid,
     p_user_id         uuid,
@@ -70,13 +201,10 @@ CREATE OR REPLACE FUNCTION permit.begin_session(
     p_new_hash        text    -- null: the stored one stays
 ) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
-DECLARE
-    v_now     timestamptz := permit.clock();
-    v_session uuid;
 BEGIN
     PERFORM FROM permit.users AS u
       WHERE u.tenant_id = p_tenant_id AND u.id = p_user_id AND u.deactivated_at IS NULL
-        AND u.session_version = p_session_version
+        AND u.session_version = p_session_version AND u.totp_confirmed_at IS NULL
         -- A hash out of date may have been renewed by a login at the same moment.
         AND (u.password_hash = p_old_hash OR p_new_hash IS NOT NULL)
         FOR NO KEY UPDATE;
@@ -88,15 +216,8 @@ BEGIN
      WHERE u.tenant_id = p_tenant_id AND u.id = p_user_id AND p_new_hash IS NOT NULL
        AND u.password_hash = p_old_hash;
 
-    INSERT INTO permit.sessions (tenant_id, user_id, session_version, created_at, expires_at)
-    VALUES (p_tenant_id, p_user_id, p_session_version, v_now, v_now + interval '90 days')
-    RETURNING id INTO v_session;
-    INSERT INTO permit.refresh_tokens (token_hash, tenant_id, session_id, issued_at)
-    VALUES (p_token_hash, p_tenant_id, v_session, v_now);
-
-    DELETE FROM permit.login_throttle AS t
-     WHERE t.key IN (SELECT k.key FROM permit.login_throttle AS k
-                      WHERE k.key = ANY (p_keys) ORDER BY k.key FOR UPDATE);
+    PERFORM permit.start_session(p_tenant_id, p_user_id, p_session_version, p_token_hash),
+            permit.forget_attempts(p_keys);
     RETURN true;
 END
 $$;

@@ -24,10 +24,12 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION permit.list_sealed_keys(text, integer) TO permit_operator;
 
+-- What is sealed under this version: proof keys, and the secrets of second factors.
 CREATE OR REPLACE FUNCTION permit.count_sealed_keys(p_version text) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
 BEGIN
-    RETURN (SELECT count(*) FROM permit.proof_keys AS k WHERE k.master_version = p_version);
+    RETURN (SELECT count(*) FROM permit.proof_keys AS k WHERE k.master_version = p_version)
+         + (SELECT count(*) FROM permit.users AS u WHERE u.totp_master_version = p_version);
 END
 $$;
 GRANT EXECUTE ON FUNCTION permit.count_sealed_keys(text) TO permit_operator;
@@ -44,3 +46,30 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION permit.replace_seal(text, bytea, bytea, text) TO permit_operator;
+
+-- The secrets of second factors, re-sealed like the keys; a user's id is what a kid is there.
+CREATE OR REPLACE FUNCTION permit.list_sealed_factors(p_not_version text, p_at_most integer)
+RETURNS TABLE (tenant_id uuid, kid text, sealed bytea, master_version text)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+BEGIN
+    RETURN QUERY
+    SELECT u.tenant_id, u.id::text, u.totp_sealed, u.totp_master_version
+      FROM permit.users AS u
+     WHERE u.totp_master_version <> p_not_version
+     ORDER BY u.id
+     LIMIT p_at_most;
+END
+$$;
+GRANT EXECUTE ON FUNCTION permit.list_sealed_factors(text, integer) TO permit_operator;
+
+CREATE OR REPLACE FUNCTION permit.replace_factor_seal(
+    p_kid text, p_old_sealed bytea, p_sealed bytea, p_master_version text
+) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+BEGIN
+    UPDATE permit.users AS u
+       SET totp_sealed = p_sealed, totp_master_version = p_master_version
+     WHERE u.id = p_kid::uuid AND u.totp_sealed = p_old_sealed;
+END
+$$;
+GRANT EXECUTE ON FUNCTION permit.replace_factor_seal(text, bytea, bytea, text) TO permit_operator;

@@ -46,3 +46,53 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION permit.sweep() TO permit_sweep;
+
+-- The same for the vendor's side: answers that are replayed no longer, links that have expired, and
+-- the addresses of old events.
+CREATE OR REPLACE FUNCTION permit.sweep_vendor(
+    OUT answers_forgotten   bigint,
+    OUT usages_forgotten    bigint,
+    OUT links_ended         bigint,
+    OUT addresses_forgotten bigint
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+DECLARE
+    v_now timestamptz := permit.clock();
+BEGIN
+    DELETE FROM permit.idempotent_answers AS a
+     WHERE (a.tenant_id, a.key_hash) IN (
+           SELECT old.tenant_id, old.key_hash
+             FROM permit.idempotent_answers AS old
+            WHERE old.created_at <= v_now - interval '24 hours'
+            LIMIT 10000
+              FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS answers_forgotten = ROW_COUNT;
+
+    DELETE FROM permit.usage_requests AS r
+     WHERE (r.licence_id, r.key_hash) IN (
+           SELECT old.licence_id, old.key_hash
+             FROM permit.usage_requests AS old
+            WHERE old.created_at <= v_now - interval '24 hours'
+            LIMIT 10000
+              FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS usages_forgotten = ROW_COUNT;
+
+    DELETE FROM permit.user_links AS l
+     WHERE l.token_hash IN (SELECT old.token_hash FROM permit.user_links AS old
+                             WHERE old.expires_at <= v_now
+                             LIMIT 10000
+                               FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS links_ended = ROW_COUNT;
+
+    UPDATE permit.audit_events AS e
+       SET address = NULL
+     WHERE (e.tenant_id, e.id) IN (
+           SELECT old.tenant_id, old.id
+             FROM permit.audit_events AS old
+            WHERE old.address IS NOT NULL AND old.occurred_at <= v_now - interval '90 days'
+            LIMIT 10000
+              FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS addresses_forgotten = ROW_COUNT;
+END
+$$;
+GRANT EXECUTE ON FUNCTION permit.sweep_vendor() TO permit_sweep;

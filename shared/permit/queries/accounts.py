@@ -1,12 +1,13 @@
 """Sign-in: its throttle, its sessions, and the accounts behind them."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from permit.db import Database
-from permit.models import Admission, RenewedSession
+from permit.models import Admission, RenewedSession, SecondFactorAdmission
 
 
-def admit_login(
+def admit_sign_in(
     database: Database,
     email: str,
     *,
@@ -18,8 +19,9 @@ def admit_login(
     admission = database.fetch_one(
         Admission,
         """
-        SELECT retry_after, tenant_id, user_id, role, session_version, password_hash
-          FROM permit.admit_login(
+        SELECT retry_after, tenant_id, user_id, role, session_version, password_hash,
+               has_second_factor
+          FROM permit.admit_sign_in(
                %(email)s, %(keys)s, %(free_attempts)s::integer[], %(delay_caps)s::integer[])
         """,
         {
@@ -31,6 +33,68 @@ def admit_login(
     )
     assert admission is not None  # noqa: S101 (the door always answers one row)
     return admission
+
+
+def admit_second_factor(
+    database: Database,
+    tenant_id: UUID,
+    user_id: UUID,
+    session_version: int,
+    *,
+    keys: Sequence[bytes],
+    free_attempts: Sequence[int],
+    delay_caps: Sequence[int],
+) -> SecondFactorAdmission:
+    """As admit_sign_in, for the second step."""
+    admission = database.fetch_one(
+        SecondFactorAdmission,
+        """
+        SELECT retry_after, email, role, totp_sealed, totp_master_version
+          FROM permit.admit_second_factor(
+               %(tenant_id)s, %(user_id)s, %(session_version)s,
+               %(keys)s, %(free_attempts)s::integer[], %(delay_caps)s::integer[])
+        """,
+        {
+            "tenant_id": tenant_id,
+            "user_id": user_id,
+            "session_version": session_version,
+            "keys": list(keys),
+            "free_attempts": list(free_attempts),
+            "delay_caps": list(delay_caps),
+        },
+    )
+    assert admission is not None  # noqa: S101 (the door always answers one row)
+    return admission
+
+
+def begin_verified_session(
+    database: Database,
+    tenant_id: UUID,
+    user_id: UUID,
+    session_version: int,
+    *,
+    totp_step: int | None,
+    recovery_hash: bytes,
+    token_hash: bytes,
+    forget_keys: Sequence[bytes],
+) -> bool:
+    """Whether a session began: not by a code that has served. No step: by a recovery code."""
+    return database.fetch_value(
+        """
+        SELECT permit.begin_verified_session(
+            %(tenant_id)s, %(user_id)s, %(session_version)s, %(totp_step)s, %(recovery_hash)s,
+            %(token_hash)s, %(forget_keys)s)
+        """,
+        {
+            "tenant_id": tenant_id,
+            "user_id": user_id,
+            "session_version": session_version,
+            "totp_step": totp_step,
+            "recovery_hash": recovery_hash,
+            "token_hash": token_hash,
+            "forget_keys": list(forget_keys),
+        },
+    )
 
 
 def begin_session(

@@ -72,6 +72,38 @@ def claim_seat(
     return _facts(claim.answer, refused=claim.refused)
 
 
+def count_usage(
+    database: Database,
+    key_hash: bytes,
+    seen: LicenceFacts,
+    *,
+    meter: str,
+    quantity: int,
+    request_hash: bytes | None,
+) -> dict[str, Any]:
+    """{outcome, used, limit, resets_at} of permit.count_usage.
+
+    Repeated on a lost connection only where an idempotency key makes that safe.
+    """
+    return database.fetch_value(
+        """
+        SELECT permit.count_usage(
+            %(key_hash)s, %(licence_revision)s, %(policy_revision)s, %(unchanged_until)s,
+            %(meter)s, %(quantity)s, %(request_hash)s)
+        """,
+        {
+            "key_hash": key_hash,
+            "licence_revision": seen.licence_revision,
+            "policy_revision": seen.policy_revision,
+            "unchanged_until": seen.unchanged_until,
+            "meter": meter,
+            "quantity": quantity,
+            "request_hash": request_hash,
+        },
+        is_repeatable=request_hash is not None,
+    )
+
+
 def release_device(
     database: Database, key_hash: bytes, fingerprint_hash: bytes | None, device_id: UUID | None
 ) -> ReleaseOutcome:

@@ -22,8 +22,9 @@ def sweep(database: Database) -> SweepCounts:
     counts = database.fetch_one(
         SweepCounts,
         """
-        SELECT seats_lapsed, sessions_ended, throttles_ended, swaps_forgotten, seats_taken
-          FROM permit.sweep()
+        SELECT seats_lapsed, sessions_ended, throttles_ended, swaps_forgotten, seats_taken,
+               answers_forgotten, usages_forgotten, links_ended, addresses_forgotten
+          FROM permit.sweep(), permit.sweep_vendor()
         """,
         {},
     )

@@ -1,9 +1,37 @@
 """The tenants' proof keys: public for everyone, sealed for the operator."""
 
+from typing import LiteralString, NamedTuple
 from uuid import UUID
 
 from permit.db import Database
 from permit.models import PublishedKey, SealedKey
+from permit.security.sealing import PROOF_KEY, SECOND_FACTOR
+
+
+class SealedKind(NamedTuple):
+    """What rests sealed under the master key, and how it is re-sealed."""
+
+    purpose: bytes
+    list_statement: LiteralString
+    replace_statement: LiteralString
+
+
+PROOF_KEYS = SealedKind(
+    PROOF_KEY,
+    """
+    SELECT tenant_id, kid, sealed, master_version
+      FROM permit.list_sealed_keys(%(version)s, %(at_most)s)
+    """,
+    "SELECT permit.replace_seal(%(kid)s, %(old_sealed)s, %(sealed)s, %(version)s)",
+)
+SECOND_FACTORS = SealedKind(
+    SECOND_FACTOR,
+    """
+    SELECT tenant_id, kid, sealed, master_version
+      FROM permit.list_sealed_factors(%(version)s, %(at_most)s)
+    """,
+    "SELECT permit.replace_factor_seal(%(kid)s, %(old_sealed)s, %(sealed)s, %(version)s)",
+)
 
 
 def list_published(database: Database, tenant_id: UUID) -> list[PublishedKey]:
@@ -74,26 +102,26 @@ def promote_next(database: Database, tenant_id: UUID) -> None:
     )
 
 
-def list_sealed_otherwise(database: Database, version: str, *, at_most: int) -> list[SealedKey]:
-    """Keys of all tenants that are sealed under another version of the master key."""
+def list_sealed_otherwise(
+    database: Database, kind: SealedKind, version: str, *, at_most: int
+) -> list[SealedKey]:
+    """Of all tenants, what is sealed under another version of the master key."""
     return database.fetch_all(
-        SealedKey,
-        """
-        SELECT tenant_id, kid, sealed, master_version
-          FROM permit.list_sealed_keys(%(version)s, %(at_most)s)
-        """,
-        {"version": version, "at_most": at_most},
+        SealedKey, kind.list_statement, {"version": version, "at_most": at_most}
     )
 
 
 def count_sealed(database: Database, version: str) -> int:
+    """Of every kind."""
     return database.fetch_value(
         "SELECT permit.count_sealed_keys(%(version)s)", {"version": version}
     )
 
 
-def replace_seal(database: Database, old: SealedKey, *, sealed: bytes, version: str) -> None:
+def replace_seal(
+    database: Database, kind: SealedKind, old: SealedKey, *, sealed: bytes, version: str
+) -> None:
     database.fetch_value(
-        "SELECT permit.replace_seal(%(kid)s, %(old_sealed)s, %(sealed)s, %(version)s)",
+        kind.replace_statement,
         {"kid": old.kid, "old_sealed": old.sealed, "sealed": sealed, "version": version},
     )

@@ -27,8 +27,9 @@ EXPORTS: dict[str, LiteralString] = {
     """,
     "user": """
         SELECT u.id, json_build_object(
-                   'id', u.id, 'email', u.email, 'role', u.role, 'created_at', u.created_at,
-                   'deactivated_at', u.deactivated_at) AS item
+                   'id', u.id, 'email', u.email, 'name', u.name, 'role', u.role,
+                   'created_at', u.created_at, 'deactivated_at', u.deactivated_at,
+                   'second_factor_since', u.totp_confirmed_at) AS item
           FROM permit.users AS u
          WHERE u.id > %(after)s ORDER BY u.id LIMIT %(at_most)s
     """,
@@ -38,6 +39,14 @@ EXPORTS: dict[str, LiteralString] = {
                    'expires_at', s.expires_at, 'ended_at', s.ended_at) AS item
           FROM permit.sessions AS s
          WHERE s.id > %(after)s ORDER BY s.id LIMIT %(at_most)s
+    """,
+    "api_key": """
+        SELECT k.id, json_build_object(
+                   'id', k.id, 'name', k.name, 'role', k.role, 'key_hint', k.key_hint,
+                   'created_at', k.created_at, 'expires_at', k.expires_at,
+                   'last_used_at', k.last_used_at, 'revoked_at', k.revoked_at) AS item
+          FROM permit.api_keys AS k
+         WHERE k.id > %(after)s ORDER BY k.id LIMIT %(at_most)s
     """,
     "product": """
         SELECT p.id, json_build_object(
@@ -55,7 +64,7 @@ EXPORTS: dict[str, LiteralString] = {
                    'seat_ttl', p.seat_ttl, 'matching', p.matching, 'unique', p.unique_in,
                    'lease', p.lease, 'entitlements', p.entitlements,
                    'max_releases', p.max_releases, 'self_service', p.self_service,
-                   'created_at', p.created_at) AS item
+                   'meters', p.meters, 'created_at', p.created_at) AS item
           FROM permit.policies AS p
          WHERE p.id > %(after)s ORDER BY p.id LIMIT %(at_most)s
     """,
@@ -68,6 +77,18 @@ EXPORTS: dict[str, LiteralString] = {
                    'max_devices', l.max_devices, 'entitlements', l.entitlements,
                    'metadata', l.metadata, 'notes', l.notes, 'created_at', l.created_at,
                    'suspended_at', l.suspended_at, 'revoked_at', l.revoked_at,
+                   'meters', l.meters,
+                   'keys', (SELECT json_agg(json_build_object(
+                                       'created_at', k.created_at, 'valid_until', k.valid_until)
+                                   ORDER BY k.created_at)
+                              FROM permit.licence_keys AS k
+                             WHERE k.tenant_id = l.tenant_id AND k.licence_id = l.id),
+                   'usage', (SELECT json_agg(json_build_object(
+                                        'meter', u.meter, 'used', u.used,
+                                        'period_start', NULLIF(u.period_start, '-infinity'))
+                                    ORDER BY u.meter, u.period_start)
+                               FROM permit.usage AS u
+                              WHERE u.tenant_id = l.tenant_id AND u.licence_id = l.id),
                    'last_checked_at', (SELECT c.last_checked_at FROM permit.licence_checks AS c
                                         WHERE c.licence_id = l.id)) AS item
           FROM permit.licences AS l
@@ -76,7 +97,8 @@ EXPORTS: dict[str, LiteralString] = {
     "device": """
         SELECT d.id, json_build_object(
                    'id', d.id, 'licence_id', d.licence_id, 'name', d.name,
-                   'platform', d.platform, 'state', d.state, 'seated_at', d.seated_at,
+                   'platform', d.platform, 'components', d.components, 'state', d.state,
+                   'seated_at', d.seated_at, 'first_seated_at', d.first_seated_at,
                    'first_seen_at', d.first_seen_at, 'last_seen_at', d.last_seen_at) AS item
           FROM permit.devices AS d
          WHERE d.id > %(after)s ORDER BY d.id LIMIT %(at_most)s
@@ -87,6 +109,15 @@ EXPORTS: dict[str, LiteralString] = {
                    'type', s.kind, 'swapped_at', s.swapped_at) AS item
           FROM permit.swaps AS s
          WHERE s.id > %(after)s ORDER BY s.id LIMIT %(at_most)s
+    """,
+    "audit_event": """
+        SELECT e.id, json_build_object(
+                   'id', e.id, 'occurred_at', e.occurred_at, 'actor_kind', e.actor_kind,
+                   'actor_id', e.actor_id, 'action', e.action, 'subject_kind', e.subject_kind,
+                   'subject_id', e.subject_id, 'changes', e.changes, 'reason', e.reason,
+                   'request_id', e.request_id, 'address', e.address) AS item
+          FROM permit.audit_events AS e
+         WHERE e.id > %(after)s ORDER BY e.id LIMIT %(at_most)s
     """,
 }
 

@@ -1,10 +1,13 @@
-"""Access tokens: EdDSA JWTs that live 15 minutes and are verified without a lookup (RFC 9068)."""
+"""Access tokens: EdDSA JWTs that live 15 minutes and are verified without a lookup (RFC 9068).
+
+And their lesser kin: what proves between the two steps of a login that the first was passed.
+"""
 
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import jwt
@@ -13,10 +16,13 @@ from permit.security.secret_formats import MalformedSecret
 from permit.security.token_keys import LIFETIME, NoSigningKey, TokenKey, TokenKeys
 
 __all__ = [
+    "ACCESS",
     "AUDIENCE",
+    "FIRST_STEP",
     "LIFETIME",
     "AccessClaims",
     "InvalidToken",
+    "Kind",
     "MalformedSecret",
     "NoSigningKey",
     "TokenKey",
@@ -28,10 +34,21 @@ __all__ = [
 
 AUDIENCE = "permit"
 _ALGORITHM = "EdDSA"
-_TYPE = "at+jwt"
 _REQUIRED = ["iss", "aud", "sub", "tid", "role", "sv", "iat", "nbf", "exp", "jti"]
 # Two machines' clocks differ a little; a token must be good the moment it is issued.
 _SKEW = timedelta(seconds=30)
+
+
+class Kind(NamedTuple):
+    """Which of the tokens: none passes for another."""
+
+    type: str
+    audience: str
+    lifetime: timedelta
+
+
+ACCESS = Kind("at+jwt", AUDIENCE, LIFETIME)
+FIRST_STEP = Kind("mfa+jwt", "permit-mfa", timedelta(minutes=5))
 
 
 class InvalidToken(Exception):
@@ -56,32 +73,36 @@ class AccessClaims:
     """The user's session version, which a change of rights or password raises."""
 
 
-def issue(keys: TokenKeys, claims: AccessClaims, *, issuer: str, now: datetime) -> str:
+def issue(
+    keys: TokenKeys, claims: AccessClaims, *, issuer: str, now: datetime, kind: Kind = ACCESS
+) -> str:
     key, issued_at = keys.signer(now), int(now.timestamp())
     payload = {
         **asdict(claims),
         "sub": str(claims.sub),
         "tid": str(claims.tid),
         "iss": issuer,
-        "aud": AUDIENCE,
+        "aud": kind.audience,
         "iat": issued_at,
         "nbf": issued_at,
-        "exp": issued_at + int(LIFETIME.total_seconds()),
+        "exp": issued_at + int(kind.lifetime.total_seconds()),
         "jti": secrets.token_urlsafe(16),
     }
-    headers = {"kid": key.kid, "typ": _TYPE}
+    headers = {"kid": key.kid, "typ": kind.type}
     return jwt.encode(payload, key.private_key, algorithm=_ALGORITHM, headers=headers)
 
 
-def verify(token: str, jwks: Mapping[str, Any], *, issuer: str, now: datetime) -> AccessClaims:
+def verify(
+    token: str, jwks: Mapping[str, Any], *, issuer: str, now: datetime, kind: Kind = ACCESS
+) -> AccessClaims:
     """The claims of a valid token, or InvalidToken."""
     try:
-        key = _find_key(jwt.get_unverified_header(token), jwks)
+        key = _find_key(jwt.get_unverified_header(token), jwks, kind)
         payload = jwt.decode(
             token,
             key,
             algorithms=[_ALGORITHM],
-            audience=AUDIENCE,
+            audience=kind.audience,
             issuer=issuer,
             # PyJWT looks at its own clock; the times are checked against `now` below.
             options={
@@ -98,8 +119,8 @@ def verify(token: str, jwks: Mapping[str, Any], *, issuer: str, now: datetime) -
     return _parse_claims(payload)
 
 
-def _find_key(header: Mapping[str, Any], jwks: Mapping[str, Any]) -> jwt.PyJWK:
-    if header.get("alg") != _ALGORITHM or header.get("typ") != _TYPE:
+def _find_key(header: Mapping[str, Any], jwks: Mapping[str, Any], kind: Kind) -> jwt.PyJWK:
+    if header.get("alg") != _ALGORITHM or header.get("typ") != kind.type:
         raise InvalidToken
     for key in jwks["keys"]:
         if key["kid"] == header.get("kid"):

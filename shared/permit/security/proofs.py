@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from permit.security.jwk import PublicJwk, b64url_encode, public_jwk
 
 PROOF_TYPE = "permit-proof+jwt"
+USAGE_TYPE = "permit-usage+jwt"
 _SEED_BYTES = 32
 
 
@@ -57,7 +58,16 @@ class ProofKey:
 
 def sign(key: ProofKey, claims: Mapping[str, object]) -> str:
     """The claims as a compact JWS (RFC 7515) under this key."""
-    signed = f"{key.header}.{_encode(claims)}"
+    return _sign(key, key.header, claims)
+
+
+def sign_usage(key: ProofKey, claims: Mapping[str, object]) -> str:
+    """The same of a usage: by its type it passes for no proof of a licence."""
+    return _sign(key, _encode({"alg": "EdDSA", "kid": key.kid, "typ": USAGE_TYPE}), claims)
+
+
+def _sign(key: ProofKey, header: str, claims: Mapping[str, object]) -> str:
+    signed = f"{header}.{_encode(claims)}"
     return f"{signed}.{b64url_encode(key.signature(signed.encode('ascii')))}"
 
 

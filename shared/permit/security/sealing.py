@@ -14,7 +14,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from permit.security.secret_formats import MalformedSecret, parse_json_object, parse_key
 
 _NONCE_BYTES = 12
-_PURPOSE = b"permit/proof-key/1\x00"
+PROOF_KEY = b"permit/proof-key/1\x00"
+SECOND_FACTOR = b"permit/totp/1\x00"
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 
@@ -54,20 +55,20 @@ class MasterKeys:
         keys = {version: key.hex() for version, key in self.keys.items()}
         return json.dumps({"current": self.current_version, **keys})
 
-    def seal(self, plaintext: bytes, *, tenant_id: UUID, kid: str) -> Sealed:
+    def seal(self, plaintext: bytes, *, tenant_id: UUID, kid: str, purpose: bytes) -> Sealed:
         nonce = secrets.token_bytes(_NONCE_BYTES)
         cipher = AESGCM(self.keys[self.current_version])
-        blob = nonce + cipher.encrypt(nonce, plaintext, _associated_data(tenant_id, kid))
+        blob = nonce + cipher.encrypt(nonce, plaintext, _associated_data(purpose, tenant_id, kid))
         return Sealed(master_version=self.current_version, blob=blob)
 
-    def unseal(self, sealed: Sealed, *, tenant_id: UUID, kid: str) -> bytes:
+    def unseal(self, sealed: Sealed, *, tenant_id: UUID, kid: str, purpose: bytes) -> bytes:
         try:
             cipher = AESGCM(self.keys[sealed.master_version])
         except KeyError:
             raise UnknownMasterKey(sealed.master_version) from None
         nonce, ciphertext = sealed.blob[:_NONCE_BYTES], sealed.blob[_NONCE_BYTES:]
         try:
-            return cipher.decrypt(nonce, ciphertext, _associated_data(tenant_id, kid))
+            return cipher.decrypt(nonce, ciphertext, _associated_data(purpose, tenant_id, kid))
         except (InvalidTag, ValueError):  # ValueError: cut short, inside the nonce
             raise SealBroken("the seal does not fit these bytes, tenant and key") from None
 
@@ -91,6 +92,6 @@ class MasterKeys:
         return type(self)(current_version=self.current_version, keys=keys)
 
 
-def _associated_data(tenant_id: UUID, kid: str) -> bytes:
-    # The purpose and the tenant have a fixed length, so no two pairs give the same bytes.
-    return _PURPOSE + tenant_id.bytes + kid.encode("utf-8")
+def _associated_data(purpose: bytes, tenant_id: UUID, kid: str) -> bytes:
+    # The purpose ends with a NUL and the tenant has a fixed length, so no two give the same bytes.
+    return purpose + tenant_id.bytes + kid.encode("utf-8")

@@ -9,7 +9,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from permit.models import LicenceFacts
-from permit.security.sealing import MasterKeys, Sealed
+from permit.security.sealing import PROOF_KEY, MasterKeys, Sealed
 from permit.verdicts import Verdict
 
 _private_keys: dict[str, Ed25519PrivateKey] = {}
@@ -64,7 +64,9 @@ def _private_key(facts: LicenceFacts, master_keys: str) -> Ed25519PrivateKey:
     """Unsealed once a process, as Permit does."""
     if facts.kid not in _private_keys:
         sealed = Sealed(master_version=facts.master_version, blob=facts.sealed_key)
-        seed = _parsed(master_keys).unseal(sealed, tenant_id=facts.tenant_id, kid=facts.kid)
+        seed = _parsed(master_keys).unseal(
+            sealed, tenant_id=facts.tenant_id, kid=facts.kid, purpose=PROOF_KEY
+        )
         _private_keys[facts.kid] = Ed25519PrivateKey.from_private_bytes(seed)
     return _private_keys[facts.kid]
 

@@ -1,0 +1,225 @@
+"""/v1/products, /v1/policies: what a vendor sells, and the rules that its licences share."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import Field
+
+from permit import catalogue
+from permit.contracts import Answer, Contract, Lease, Name, SeatTtl, Term
+from permit.db import Database
+from permit.models import Policy, Product
+from permit.paging import PageQuery, page, place
+from permit.queries import policies, products
+from permit.queries.policies import PolicyInUse
+from permit.queries.products import ProductCodeTaken
+from permit.settings import VendorSettings
+from permit.terms import Code, Devices, Entitlements, Id, MeterAnswer, Meters, PolicyTerms
+from permit.vendor_api import Caller, VendorApi
+
+
+class NewProduct(Contract):
+    code: Code
+    name: Name
+
+
+class ProductChange(Contract):
+    name: Name
+
+
+class ProductAnswer(Answer):
+    id: UUID
+    code: str
+    name: str
+    created_at: datetime
+    archived_at: datetime | None
+
+
+class NewPolicy(PolicyTerms):
+    product_id: Id
+
+
+class PolicyChange(Contract):
+    """What is left out stays; null takes a limit or a duration away."""
+
+    name: Name | None = None
+    duration: Term | None = None
+    starts: Literal["on_issue", "on_first_check"] | None = None
+    on_expiry: Literal["block", "allow", "maintain"] | None = None
+    grace: Term | None = None
+    max_devices: Devices | None = None
+    overage: Devices | None = None
+    device_required: bool | None = None
+    activation: Literal["automatic", "manual"] | None = None
+    seat_ttl: SeatTtl | None = None
+    matching: Literal["exact", "any", "two", "most", "all"] | None = None
+    unique: Literal["none", "policy", "product"] | None = None
+    lease: Lease | None = None
+    entitlements: Entitlements | None = None
+    max_releases: Devices | None = None
+    self_service: bool | None = None
+    meters: Meters | None = None
+
+
+class PolicyQuery(PageQuery):
+    product_id: Annotated[UUID, Field(strict=False)] | None = None
+
+
+class PolicyAnswer(Answer):
+    id: UUID
+    product_id: UUID
+    name: str
+    duration: str | None
+    starts: str
+    on_expiry: str
+    grace: str | None
+    max_devices: int | None
+    overage: int
+    device_required: bool
+    activation: str
+    seat_ttl: str | None
+    matching: str
+    unique: str
+    lease: str
+    entitlements: list[str]
+    max_releases: int | None
+    self_service: bool
+    meters: list[MeterAnswer]
+    created_at: datetime
+
+
+class ProductList(Answer):
+    items: list[ProductAnswer]
+    next_cursor: str | None
+
+
+class PolicyList(Answer):
+    items: list[PolicyAnswer]
+    next_cursor: str | None
+
+
+settings = VendorSettings.from_environment()
+database = Database(settings)
+api = VendorApi(database, settings)
+
+
+@api.operation(
+    "POST",
+    "/v1/products",
+    "products.create",
+    request=NewProduct,
+    answer=ProductAnswer,
+    creates=True,
+    refuses=(ProductCodeTaken,),
+)
+def create_product(caller: Caller, request: NewProduct) -> Answer:
+    """Create a product."""
+    return _product(
+        products.insert_product(database, caller.tenant_id, code=request.code, name=request.name)
+    )
+
+
+@api.operation("GET", "/v1/products", "products.read", query=PageQuery, answer=ProductList)
+def list_products(caller: Caller, query: PageQuery) -> Answer:
+    """List the products, newest first."""
+    where = place(query)
+    rows = products.list_products(database, caller.tenant_id, where)
+    found = page(rows, where, lambda row: (row.created_at, row.id))
+    return ProductList(items=[_product(row) for row in found.items], next_cursor=found.next_cursor)
+
+
+@api.operation("GET", "/v1/products/{product_id}", "products.read", answer=ProductAnswer)
+def get_product(caller: Caller, product_id: UUID) -> Answer:
+    """Get a product."""
+    return _product(catalogue.get_product(database, caller.tenant_id, product_id))
+
+
+@api.operation(
+    "PATCH",
+    "/v1/products/{product_id}",
+    "products.change",
+    request=ProductChange,
+    answer=ProductAnswer,
+)
+def change_product(caller: Caller, request: ProductChange, product_id: UUID) -> Answer:
+    """Rename a product; its code stays, for it is in proofs and shipped programs."""
+    return _product(catalogue.rename_product(database, caller.tenant_id, product_id, request.name))
+
+
+@api.operation(
+    "POST", "/v1/products/{product_id}/archive", "products.archive", answer=ProductAnswer
+)
+def archive_product(caller: Caller, product_id: UUID) -> Answer:
+    """Archive a product: no new licences; existing ones go on."""
+    return _product(catalogue.archive_product(database, caller.tenant_id, product_id))
+
+
+@api.operation(
+    "POST",
+    "/v1/policies",
+    "policies.create",
+    request=NewPolicy,
+    answer=PolicyAnswer,
+    creates=True,
+)
+def create_policy(caller: Caller, request: NewPolicy) -> Answer:
+    """Create a policy."""
+    return _policy(catalogue.create_policy(database, caller.tenant_id, request.product_id, request))
+
+
+@api.operation("GET", "/v1/policies", "policies.read", query=PolicyQuery, answer=PolicyList)
+def list_policies(caller: Caller, query: PolicyQuery) -> Answer:
+    """List the policies, newest first; of one product where it is given."""
+    where = place(query)
+    rows = policies.list_policies(database, caller.tenant_id, query.product_id, where)
+    found = page(rows, where, lambda row: (row.created_at, row.id))
+    return PolicyList(items=[_policy(row) for row in found.items], next_cursor=found.next_cursor)
+
+
+@api.operation("GET", "/v1/policies/{policy_id}", "policies.read", answer=PolicyAnswer)
+def get_policy(caller: Caller, policy_id: UUID) -> Answer:
+    """Get a policy."""
+    return _policy(catalogue.get_policy(database, caller.tenant_id, policy_id))
+
+
+@api.operation(
+    "PATCH",
+    "/v1/policies/{policy_id}",
+    "policies.change",
+    request=PolicyChange,
+    answer=PolicyAnswer,
+)
+def change_policy(caller: Caller, request: PolicyChange, policy_id: UUID) -> Answer:
+    """Change a policy; it reaches its licences at their next check."""
+    changes = request.model_dump(exclude_unset=True)
+    return _policy(catalogue.change_policy(database, caller.tenant_id, policy_id, changes))
+
+
+@api.operation(
+    "DELETE",
+    "/v1/policies/{policy_id}",
+    "policies.delete",
+    refuses=(PolicyInUse,),
+)
+def delete_policy(caller: Caller, policy_id: UUID) -> None:
+    """Delete a policy that has no licences."""
+    catalogue.delete_policy(database, caller.tenant_id, policy_id)
+
+
+def _product(product: Product) -> ProductAnswer:
+    return ProductAnswer.model_validate(product, from_attributes=True)
+
+
+def _policy(policy: Policy) -> PolicyAnswer:
+    return PolicyAnswer(
+        id=policy.id,
+        product_id=policy.product_id,
+        created_at=policy.created_at,
+        **catalogue.terms_of(policy),
+    )
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return api.resolve(event, context)

@@ -1,0 +1,547 @@
+"""/v1/users, /v1/api-keys, /v1/audit-events: a vendor's people and servers, and who did what."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.utilities.typing import LambdaContext
+from pydantic import Field, model_validator
+
+from permit import team
+from permit.contracts import Answer, Contract, Email, Instant, Name, Password, bounded
+from permit.db import Database
+from permit.errors import InvalidRequest, Refusal, TooManyAttempts
+from permit.models import ApiKey, AuditEvent, User
+from permit.paging import PageQuery, page, place
+from permit.queries import team as team_queries
+from permit.queries import users
+from permit.queries.team import AuditFilter
+from permit.queries.tenants import EmailTaken
+from permit.roles import ApiKeyRole, UserRole
+from permit.settings import TeamSettings
+from permit.team import (
+    AboveYourRole,
+    InvalidLink,
+    LastOwner,
+    Link,
+    NotAUser,
+    NotInvited,
+    SecondFactorOff,
+    SecondFactorOn,
+    WrongProof,
+)
+from permit.vendor_api import Caller, VendorApi
+
+LinkToken = Annotated[str, bounded(1, 256)]
+Code = Annotated[str, bounded(6, 32)]
+
+
+class Invitation(Contract):
+    email: Email
+    role: UserRole
+    name: Name | None = None
+
+
+class Acceptance(Contract):
+    token: LinkToken
+    password: Password
+    name: Name | None = None
+
+
+class PasswordReset(Contract):
+    token: LinkToken
+    password: Password
+
+
+class UserChange(Contract):
+    role: UserRole
+
+
+class SelfChange(Contract):
+    name: Name | None
+
+
+class PasswordChange(Contract):
+    current_password: Password
+    new_password: Password
+
+
+class CodeRequest(Contract):
+    code: Code
+
+
+class UserAnswer(Answer):
+    id: UUID
+    email: str
+    name: str | None
+    role: str
+    status: Literal["invited", "active", "deactivated"]
+    has_second_factor: bool
+    created_at: datetime
+    deactivated_at: datetime | None
+
+
+class LinkAnswer(Answer):
+    user: UserAnswer
+    token: str
+    """Of a one-time link, for the vendor's own mail; shown this once."""
+    expires_at: datetime
+
+
+class InvitedAnswer(UserAnswer):
+    token: str
+    """Of a one-time link, for the vendor's own mail; shown this once."""
+    token_expires_at: datetime
+
+
+class UserList(Answer):
+    items: list[UserAnswer]
+    next_cursor: str | None
+
+
+class EnrolmentAnswer(Answer):
+    secret: str
+    """Base32, to be typed into an authenticator."""
+    uri: str
+    """otpauth:, to be shown as a QR code."""
+
+
+class RecoveryCodesAnswer(Answer):
+    recovery_codes: list[str]
+    """Each serves once; shown this once."""
+
+
+class NewApiKeyRequest(Contract):
+    name: Name
+    role: ApiKeyRole
+    expires_at: Instant | None = None
+
+
+class ApiKeyAnswer(Answer):
+    id: UUID
+    name: str
+    role: str
+    key_hint: str
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+    """Exact to five minutes."""
+    revoked_at: datetime | None
+
+
+class NewApiKeyAnswer(ApiKeyAnswer):
+    key: str
+    """Shown this once."""
+
+
+class ApiKeyList(Answer):
+    items: list[ApiKeyAnswer]
+    next_cursor: str | None
+
+
+class AuditQuery(PageQuery):
+    actor_id: Annotated[UUID, Field(strict=False)] | None = None
+    action: Name | None = None
+    """As in the table of roles: licences.suspend."""
+    subject_id: Annotated[UUID, Field(strict=False)] | None = None
+    subject_kind: Literal["product", "policy", "licence", "device", "user", "api_key"] | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+
+    @model_validator(mode="after")
+    def _has_length(self) -> Self:
+        if self.since and self.until and self.until <= self.since:
+            raise InvalidRequest(("until", "must be after since"))
+        return self
+
+
+class Actor(Answer):
+    kind: Literal["user", "api_key", "operator"]
+    id: UUID | None
+    name: str | None
+
+
+class Subject(Answer):
+    kind: str
+    id: UUID
+
+
+class AuditEventAnswer(Answer):
+    id: UUID
+    occurred_at: datetime
+    actor: Actor
+    action: str
+    subject: Subject
+    changes: dict[str, Any]
+    """By field: from and to, or nothing for what is personal or secret."""
+    reason: str | None
+    request_id: str | None
+    address: str | None
+    """Forgotten after 90 days."""
+
+
+class AuditEventList(Answer):
+    items: list[AuditEventAnswer]
+    next_cursor: str | None
+
+
+settings = TeamSettings.from_environment()
+database = Database(settings)
+api = VendorApi(database, settings)
+
+
+@api.operation(
+    "POST",
+    "/v1/users",
+    "users.invite",
+    request=Invitation,
+    answer=InvitedAnswer,
+    creates=True,
+    refuses=(
+        EmailTaken,
+        AboveYourRole,
+    ),
+)
+def invite_user(caller: Caller, request: Invitation) -> Answer:
+    """Invite a colleague: the answer has the token of a link that is good for 72 hours."""
+    link = team.invite(database, caller, email=request.email, role=request.role, name=request.name)
+    return InvitedAnswer(
+        **_user(link.user).model_dump(), token=link.token, token_expires_at=link.expires_at
+    )
+
+
+@api.operation("GET", "/v1/users", "users.read", query=PageQuery, answer=UserList)
+def list_users(caller: Caller, query: PageQuery) -> Answer:
+    """List the users, newest first."""
+    where = place(query)
+    rows = users.list_users(database, caller.tenant_id, where)
+    found = page(rows, where, lambda row: (row.created_at, row.id))
+    return UserList(items=[_user(row) for row in found.items], next_cursor=found.next_cursor)
+
+
+@api.operation(
+    "POST",
+    "/v1/users/accept",
+    None,
+    request=Acceptance,
+    refuses=(InvalidLink,),
+)
+def accept_invitation(request: Acceptance) -> None:
+    """Accept an invitation with a password of one's own."""
+    team.use_link(
+        database,
+        kind="invitation",
+        token=request.token,
+        password=request.password,
+        name=request.name,
+        request=api.request_facts("users.accept"),
+    )
+
+
+@api.operation(
+    "POST", "/v1/users/reset-password", None, request=PasswordReset, refuses=(InvalidLink,)
+)
+def use_password_reset(request: PasswordReset) -> None:
+    """Choose another password by a reset link; ends every session."""
+    team.use_link(
+        database,
+        kind="password_reset",
+        token=request.token,
+        password=request.password,
+        name=None,
+        request=api.request_facts("users.use-password-reset"),
+    )
+
+
+@api.operation(
+    "GET",
+    "/v1/users/me",
+    "self.read",
+    answer=UserAnswer,
+    refuses=(NotAUser,),
+)
+def get_self(caller: Caller) -> Answer:
+    """Who one is."""
+    return _user(team.get_self(database, caller))
+
+
+@api.operation(
+    "PATCH",
+    "/v1/users/me",
+    "self.change",
+    request=SelfChange,
+    answer=UserAnswer,
+    refuses=(NotAUser,),
+)
+def change_self(caller: Caller, request: SelfChange) -> Answer:
+    """Change one's name."""
+    return _user(team.rename_self(database, caller, request.name))
+
+
+@api.operation(
+    "POST",
+    "/v1/users/me/password",
+    "self.change-password",
+    request=PasswordChange,
+    refuses=(
+        NotAUser,
+        WrongProof,
+        TooManyAttempts,
+    ),
+)
+def change_password(caller: Caller, request: PasswordChange) -> Response[str] | None:
+    """Change one's password; ends every session, this one too."""
+    return _unless_refused(
+        team.change_own_password(
+            database,
+            caller,
+            settings.throttle_key,
+            current=request.current_password,
+            new=request.new_password,
+            address=api.caller_address(),
+        )
+    )
+
+
+@api.operation(
+    "POST",
+    "/v1/users/me/second-factor",
+    "self.second-factor",
+    answer=EnrolmentAnswer,
+    refuses=(
+        NotAUser,
+        SecondFactorOn,
+    ),
+)
+def enrol_second_factor(caller: Caller) -> Answer:
+    """Begin to use a second factor (TOTP, RFC 6238): it is asked for once it is confirmed."""
+    enrolment = team.enrol(database, caller, settings.master_keys)
+    return EnrolmentAnswer(secret=enrolment.secret, uri=enrolment.uri)
+
+
+@api.operation(
+    "POST",
+    "/v1/users/me/second-factor/confirm",
+    "self.second-factor",
+    request=CodeRequest,
+    answer=RecoveryCodesAnswer,
+    refuses=(
+        NotAUser,
+        SecondFactorOff,
+        SecondFactorOn,
+        WrongProof,
+    ),
+)
+def confirm_second_factor(caller: Caller, request: CodeRequest) -> Answer:
+    """Confirm the second factor with a code of it; the answer has the recovery codes."""
+    return RecoveryCodesAnswer(
+        recovery_codes=team.confirm(database, caller, settings.master_keys, request.code)
+    )
+
+
+@api.operation(
+    "POST",
+    "/v1/users/me/second-factor/remove",
+    "self.second-factor",
+    request=CodeRequest,
+    refuses=(
+        NotAUser,
+        SecondFactorOff,
+        WrongProof,
+        TooManyAttempts,
+    ),
+)
+def remove_own_second_factor(caller: Caller, request: CodeRequest) -> Response[str] | None:
+    """Remove one's second factor, by a code of it or a recovery code."""
+    return _unless_refused(
+        team.remove_own_factor(
+            database,
+            caller,
+            (settings.master_keys, settings.throttle_key),
+            code=request.code,
+            address=api.caller_address(),
+        )
+    )
+
+
+@api.operation("GET", "/v1/users/{user_id}", "users.read", answer=UserAnswer)
+def get_user(caller: Caller, user_id: UUID) -> Answer:
+    """Get a user."""
+    return _user(team.get_user(database, caller, user_id))
+
+
+@api.operation(
+    "PATCH",
+    "/v1/users/{user_id}",
+    "users.change",
+    request=UserChange,
+    answer=UserAnswer,
+    refuses=(
+        AboveYourRole,
+        LastOwner,
+    ),
+)
+def change_user(caller: Caller, request: UserChange, user_id: UUID) -> Answer:
+    """Change a user's role; ends his sessions."""
+    return _user(team.change_member(database, caller, user_id, role=request.role, is_active=None))
+
+
+@api.operation(
+    "POST",
+    "/v1/users/{user_id}/deactivate",
+    "users.deactivate",
+    answer=UserAnswer,
+    refuses=(
+        AboveYourRole,
+        LastOwner,
+    ),
+)
+def deactivate_user(caller: Caller, user_id: UUID) -> Answer:
+    """Deactivate a user: at once, with every session."""
+    return _user(team.change_member(database, caller, user_id, role=None, is_active=False))
+
+
+@api.operation(
+    "POST",
+    "/v1/users/{user_id}/reactivate",
+    "users.reactivate",
+    answer=UserAnswer,
+    refuses=(AboveYourRole,),
+)
+def reactivate_user(caller: Caller, user_id: UUID) -> Answer:
+    """Let a deactivated user sign in again."""
+    return _user(team.change_member(database, caller, user_id, role=None, is_active=True))
+
+
+@api.operation(
+    "POST",
+    "/v1/users/{user_id}/invitation",
+    "users.invite",
+    answer=LinkAnswer,
+    creates=True,
+    refuses=(
+        AboveYourRole,
+        NotInvited,
+    ),
+)
+def invite_user_again(caller: Caller, user_id: UUID) -> Answer:
+    """Another link for who has not accepted yet."""
+    return _link(team.invite_again(database, caller, user_id))
+
+
+@api.operation(
+    "POST",
+    "/v1/users/{user_id}/password-reset",
+    "users.reset-password",
+    answer=LinkAnswer,
+    creates=True,
+    refuses=(
+        AboveYourRole,
+        NotInvited,
+    ),
+)
+def reset_password(caller: Caller, user_id: UUID) -> Answer:
+    """A one-time link by which a user chooses another password, good for 24 hours."""
+    return _link(team.reset_password(database, caller, user_id))
+
+
+@api.operation(
+    "DELETE",
+    "/v1/users/{user_id}/second-factor",
+    "users.remove-second-factor",
+    refuses=(
+        AboveYourRole,
+        SecondFactorOff,
+    ),
+)
+def remove_second_factor(caller: Caller, user_id: UUID) -> None:
+    """Remove the second factor of a colleague who has lost it."""
+    team.remove_factor_of(database, caller, user_id)
+
+
+@api.operation(
+    "POST",
+    "/v1/api-keys",
+    "api-keys.create",
+    request=NewApiKeyRequest,
+    answer=NewApiKeyAnswer,
+    creates=True,
+    refuses=(AboveYourRole,),
+)
+def create_api_key(caller: Caller, request: NewApiKeyRequest) -> Answer:
+    """Create an API key for one of the vendor's servers; it is answered here and never again."""
+    new = team.create_api_key(
+        database, caller, name=request.name, role=request.role, expires_at=request.expires_at
+    )
+    return NewApiKeyAnswer(**_api_key(new.api_key).model_dump(), key=new.key)
+
+
+@api.operation("GET", "/v1/api-keys", "api-keys.read", query=PageQuery, answer=ApiKeyList)
+def list_api_keys(caller: Caller, query: PageQuery) -> Answer:
+    """List the API keys with their last use, newest first."""
+    where = place(query)
+    rows = team_queries.list_api_keys(database, caller.tenant_id, where)
+    found = page(rows, where, lambda row: (row.created_at, row.id))
+    return ApiKeyList(items=[_api_key(row) for row in found.items], next_cursor=found.next_cursor)
+
+
+@api.operation("GET", "/v1/api-keys/{key_id}", "api-keys.read", answer=ApiKeyAnswer)
+def get_api_key(caller: Caller, key_id: UUID) -> Answer:
+    """Get an API key, without the key itself."""
+    return _api_key(team.get_api_key(database, caller, key_id))
+
+
+@api.operation(
+    "DELETE",
+    "/v1/api-keys/{key_id}",
+    "api-keys.revoke",
+    refuses=(AboveYourRole,),
+)
+def revoke_api_key(caller: Caller, key_id: UUID) -> None:
+    """Revoke an API key, at once and for good; it stays listed."""
+    team.revoke_api_key(database, caller, key_id)
+
+
+@api.operation("GET", "/v1/audit-events", "audit.read", query=AuditQuery, answer=AuditEventList)
+def list_audit_events(caller: Caller, query: AuditQuery) -> Answer:
+    """Who changed what, newest first."""
+    where = place(query)
+    wanted = AuditFilter(**query.model_dump(exclude={"limit", "cursor"}))
+    rows = team_queries.list_events(database, caller.tenant_id, wanted, where)
+    found = page(rows, where, lambda row: (row.occurred_at, row.id))
+    return AuditEventList(items=[_event(row) for row in found.items], next_cursor=found.next_cursor)
+
+
+def _unless_refused(refusal: Refusal | None) -> Response[str] | None:
+    return None if refusal is None else api.refuse(refusal)
+
+
+def _user(user: User) -> UserAnswer:
+    return UserAnswer.model_validate(user, from_attributes=True)
+
+
+def _link(link: Link) -> LinkAnswer:
+    return LinkAnswer(user=_user(link.user), token=link.token, expires_at=link.expires_at)
+
+
+def _api_key(key: ApiKey) -> ApiKeyAnswer:
+    return ApiKeyAnswer.model_validate(key, from_attributes=True)
+
+
+def _event(event: AuditEvent) -> AuditEventAnswer:
+    return AuditEventAnswer(
+        actor=Actor.model_validate(
+            {"kind": event.actor_kind, "id": event.actor_id, "name": event.actor_name}
+        ),
+        subject=Subject(kind=event.subject_kind, id=event.subject_id),
+        **{
+            name: getattr(event, name)
+            for name in AuditEventAnswer.model_fields
+            if name not in ("actor", "subject")
+        },
+    )
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    return api.resolve(event, context)

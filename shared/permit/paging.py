@@ -1,0 +1,80 @@
+"""Pages of a list: newest first, each beginning after the last row of the one before."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
+
+from pydantic import Field
+
+from permit.contracts import Query, bounded
+from permit.errors import InvalidRequest
+
+Row = TypeVar("Row")
+
+
+class PageQuery(Query):
+    """Which page of a list."""
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 50
+    cursor: Annotated[str, bounded(1, 200)] | None = None
+    """`next_cursor` of the page before."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Place:
+    """Where a page begins: after the row of this instant and id; from the first row without one."""
+
+    instant: datetime | None = None
+    id: UUID | None = None
+    at_most: int = 50
+
+    def parameters(self) -> dict[str, Any]:
+        """One row more is asked for than is answered: it tells whether there is a next page."""
+        return {"after": self.instant, "after_id": self.id, "at_most": self.at_most + 1}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page(Generic[Row]):
+    items: Sequence[Row]
+    next_cursor: str | None
+
+
+def place(query: PageQuery) -> Place:
+    """Raises InvalidRequest for a cursor that no list gave.
+
+    A changed cursor gives another place in the caller's own list, and nothing else.
+    """
+    if query.cursor is None:
+        return Place(at_most=query.limit)
+    try:
+        decoded: object = json.loads(base64.urlsafe_b64decode(query.cursor.encode("ascii")))
+        if not isinstance(decoded, list):
+            raise ValueError("not of ours")
+        instant, row = decoded  # pyright: ignore[reportUnknownVariableType]
+        found = Place(
+            instant=datetime.fromisoformat(str(instant)),  # pyright: ignore[reportUnknownArgumentType]
+            id=UUID(str(row)),  # pyright: ignore[reportUnknownArgumentType]
+            at_most=query.limit,
+        )
+        if found.instant is None or found.instant.tzinfo is None:
+            raise ValueError("not of ours")
+    except (binascii.Error, ValueError, RecursionError):
+        raise InvalidRequest(("cursor", "is not one that a list gave")) from None
+    return found
+
+
+def page(
+    rows: Sequence[Row], place: Place, mark: Callable[[Row], tuple[datetime, UUID]]
+) -> Page[Row]:
+    """`mark` says of a row what the list is ordered by."""
+    items = rows[: place.at_most]
+    if len(rows) <= place.at_most:
+        return Page(items=items, next_cursor=None)
+    instant, row = mark(items[-1])
+    text = json.dumps([instant.isoformat(), str(row)])
+    return Page(items=items, next_cursor=base64.urlsafe_b64encode(text.encode()).decode())

@@ -1,0 +1,69 @@
+"""Who may do what on the vendor's side: each action with the roles that may, in one table.
+
+An action is also what the audit log calls it. Rows of the database are another matter: those of
+another tenant nobody sees, whatever his role.
+"""
+
+from typing import Literal
+
+UserRole = Literal["owner", "admin", "support"]
+ApiKeyRole = Literal["admin", "support", "issuer"]
+
+_OWNERS = frozenset({"owner", "admin"})
+_READERS = frozenset({"owner", "admin", "support"})
+_SHOPS = frozenset({"owner", "admin", "issuer"})
+_EVERYBODY = frozenset({"owner", "admin", "support", "issuer"})
+
+ACTIONS: dict[str, frozenset[str]] = {
+    "products.read": _READERS,
+    "products.create": _OWNERS,
+    "products.change": _OWNERS,
+    "products.archive": _OWNERS,
+    "policies.read": _READERS,
+    "policies.create": _OWNERS,
+    "policies.change": _OWNERS,
+    "policies.delete": _OWNERS,
+    "licences.list": _READERS,
+    "licences.read": _EVERYBODY,
+    "licences.lookup": _EVERYBODY,
+    "licences.issue": _SHOPS,
+    "licences.renew": _SHOPS,
+    "licences.change": _OWNERS,
+    "licences.suspend": _OWNERS,
+    "licences.reinstate": _OWNERS,
+    "licences.revoke": _OWNERS,
+    "licences.rotate-key": _OWNERS,
+    "usage.read": _READERS,
+    "usage.reset": _OWNERS,
+    "devices.read": _READERS,
+    "devices.activate": _OWNERS,
+    "devices.release": _READERS,
+    "devices.block": _READERS,
+    "devices.unblock": _READERS,
+    "users.read": _READERS,
+    "users.invite": _OWNERS,
+    "users.change": _OWNERS,
+    "users.deactivate": _OWNERS,
+    "users.reactivate": _OWNERS,
+    "users.reset-password": _OWNERS,
+    "users.remove-second-factor": _OWNERS,
+    "self.read": _READERS,
+    "self.change": _READERS,
+    "self.change-password": _READERS,
+    "self.second-factor": _READERS,
+    "api-keys.read": _READERS,
+    "api-keys.create": _OWNERS,
+    "api-keys.revoke": _OWNERS,
+    "audit.read": _READERS,
+}
+
+_RANKS = {"owner": 3, "admin": 2}
+
+
+def is_allowed(role: str, action: str) -> bool:
+    return role in ACTIONS[action]
+
+
+def is_above(role: str, other: str) -> bool:
+    """Whether the first goes further: nobody grants, edits or deactivates above his own."""
+    return _RANKS.get(role, 1) > _RANKS.get(other, 1)

@@ -1,0 +1,13 @@
+"""The examples of the API's description: played again, they are answered the same."""
+
+from deployment import Deployment
+from local.openapi import read_examples
+from scenario import play
+
+
+def test_every_example_is_true(deployment: Deployment) -> None:
+    """Each operation, in the order of a vendor's day; `make openapi` writes what has changed."""
+    played = play(deployment)
+
+    for expected, found in zip(read_examples(), played, strict=True):
+        assert expected == found

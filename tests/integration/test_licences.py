@@ -1,0 +1,482 @@
+"""Licences over the API: issued, found, listed, changed, renewed, ended."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from deployment import Deployment, Vendor
+from permit import issuing
+from racing import acting, race
+
+FIELDS = {
+    *("id", "key_hint", "product", "policy_id", "holder", "status", "starts_at", "expires_at"),
+    *("max_devices", "devices_used", "entitlements", "metadata", "created_at", "suspended_at"),
+    *("revoked_at", "last_checked_at"),
+}
+HOLDER = {"name": "Ada Lovelace", "email": "Ada@Example.com", "reference": "C-1815"}
+
+
+@pytest.fixture
+def vendor(deployment: Deployment) -> Vendor:
+    return deployment.vendor
+
+
+def issue(vendor: Vendor, policy_id: str | None = None, **terms: object) -> dict[str, Any]:
+    body = {"policy_id": policy_id or vendor.policy(), **terms}
+    return vendor.call("POST", "/v1/licences", body, status=201)
+
+
+def act(vendor: Vendor, licence: dict[str, Any], action: str, **body: object) -> dict[str, Any]:
+    return vendor.call("POST", f"/v1/licences/{licence['id']}/{action}", body or None)
+
+
+def test_a_licence_is_issued_with_its_key(deployment: Deployment, vendor: Vendor) -> None:
+    """The key is answered at issue alone, and it checks; everything sent is there again."""
+    policy = vendor.policy(duration="P1Y", entitlements=["base"])
+
+    issued = issue(
+        vendor,
+        policy,
+        holder=HOLDER,
+        max_devices=3,
+        entitlements=["export"],
+        metadata={"plan": "gold"},
+        notes="pays late",
+    )
+    read = vendor.call("GET", f"/v1/licences/{issued['id']}")
+    checked = deployment.check(issued["key"])
+
+    assert FIELDS | {"key"} <= set(issued)
+    assert {name: value for name, value in issued.items() if name != "key"} == read
+    assert HOLDER == read["holder"]
+    assert (3, ["export"], {"plan": "gold"}) == (
+        read["max_devices"],
+        read["entitlements"],
+        read["metadata"],
+    )
+    assert ("editor", policy, "active", 0) == (
+        read["product"],
+        read["policy_id"],
+        read["status"],
+        read["devices_used"],
+    )
+    assert ["base", "export"] == read["granted_entitlements"]
+    assert ("VALID", ["base", "export"], {"plan": "gold"}) == (
+        checked["code"],
+        checked["licence"]["entitlements"],
+        checked["licence"]["metadata"],
+    )
+    assert "pays late" not in str(checked)
+    after = vendor.call("GET", f"/v1/licences/{issued['id']}")
+    assert 1 == after["devices_used"]
+    assert after["last_checked_at"] is not None
+
+
+def test_the_key_is_kept_as_a_hash_only(deployment: Deployment, vendor: Vendor) -> None:
+    """No column of any table holds it, not even that of the answers which are replayed."""
+    issued = vendor.call(
+        "POST",
+        "/v1/licences",
+        {"policy_id": vendor.policy()},
+        status=201,
+        headers={"idempotency-key": "an-order-of-a-web-shop-1"},
+    )
+    symbols = issued["key"].replace("-", "")
+
+    tables = deployment.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'permit'")
+    for (table,) in tables:
+        for (row,) in deployment.sql(f"SELECT t::text FROM permit.{table} AS t"):
+            assert symbols not in row
+            assert issued["key"] not in row
+            assert issued["key"].encode().hex() not in row
+
+
+@pytest.mark.parametrize(
+    ("terms", "field"),
+    [
+        ({"policy_id": "00000000-0000-0000-0000-000000000000"}, "policy_id"),
+        ({"policy_id": "x"}, "policy_id"),
+        ({"metadata": {"a": "x" * 9000}}, "metadata"),
+        ({"metadata": {"a": "\x00"}}, "metadata"),
+        ({"entitlements": ["e"] * 1000}, "entitlements"),
+        ({"starts_at": "2027-01-01T00:00:00Z", "expires_at": "2026-01-01T00:00:00Z"}, "expires_at"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
+        ({"expires_at": "2027-01-01"}, "expires_at"),
+        ({"max_devices": -1}, "max_devices"),
+        ({"key": "AAAAAA"}, "key"),
+        ({"tenant_id": "00000000-0000-0000-0000-000000000000"}, "tenant_id"),
+        ({"holder": {"name": "a\x00"}}, "holder.name"),
+        ({"holder": {"role": "owner"}}, "holder.role"),
+        ({"notes": "x" * 10_001}, "notes"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_bad_licence_is_refused(
+    deployment: Deployment, vendor: Vendor, terms: dict[str, Any], field: str
+) -> None:
+    """422 with the field, and none is issued."""
+    body = {"policy_id": vendor.policy(), **terms}
+
+    answer = deployment.call("POST", "/v1/licences", body, token=vendor.token)
+
+    assert 422 == answer.status
+    assert answer.body["errors"][0]["field"].startswith(field)
+    assert [] == vendor.call("GET", "/v1/licences")["items"]
+
+
+def test_a_batch_is_issued_whole(deployment: Deployment, vendor: Vendor) -> None:
+    """A thousand in one call, in the order sent, each with a key of its own."""
+    policy = vendor.policy(duration="P1M")
+    orders = [{"policy_id": policy, "holder": {"reference": f"R{n}"}} for n in range(1000)]
+
+    issued = vendor.call("POST", "/v1/licences/batch", {"licences": orders}, status=201)["licences"]
+
+    assert [f"R{n}" for n in range(1000)] == [each["holder"]["reference"] for each in issued]
+    assert 1000 == len({each["key"] for each in issued})
+    assert "VALID" == deployment.check(issued[999]["key"])["code"]
+
+
+def test_a_batch_is_issued_not_at_all(deployment: Deployment, vendor: Vendor) -> None:
+    """Errors by index; nothing remains of the others."""
+    policy, deviceless = vendor.policy(), vendor.policy(device_required=False)
+    orders = [
+        {"policy_id": policy},
+        {"policy_id": "00000000-0000-0000-0000-000000000000"},
+        {"policy_id": policy, "expires_at": "2020-01-01T00:00:00Z"},
+        {"policy_id": deviceless, "max_devices": 1},
+    ]
+
+    answer = deployment.call("POST", "/v1/licences/batch", {"licences": orders}, token=vendor.token)
+    malformed = deployment.call(
+        "POST", "/v1/licences/batch", {"licences": [{}, *orders]}, token=vendor.token
+    )
+    too_many = deployment.call(
+        "POST", "/v1/licences/batch", {"licences": orders * 251}, token=vendor.token
+    )
+
+    fields = [error["field"] for error in answer.body["errors"]]
+    assert ["licences.1.policy_id", "licences.2.expires_at", "licences.3.max_devices"] == fields
+    assert (422, 422, 422) == (answer.status, malformed.status, too_many.status)
+    assert "licences.0.policy_id" == malformed.body["errors"][0]["field"]
+    assert "licences" == too_many.body["errors"][0]["field"]
+    assert [] == vendor.call("GET", "/v1/licences")["items"]
+
+
+def test_a_licence_is_looked_up_by_its_key(deployment: Deployment, vendor: Vendor) -> None:
+    """However it is written, and by a replaced key too; never by another vendor."""
+    issued = issue(vendor)
+    other = Vendor.create(deployment, "other@example.com", code="other")
+    act(vendor, issued, "rotate-key")
+
+    found = vendor.call(
+        "POST", "/v1/licences/lookup", {"key": issued["key"].lower().replace("-", " ")}
+    )
+    for key, vendor_asking in ((issued["key"], other), ("nonsense", vendor)):
+        vendor_asking.call("POST", "/v1/licences/lookup", {"key": key}, status=404)
+
+    assert issued["id"] == found["id"]
+    assert "key" not in found
+
+
+def test_a_licence_is_changed_in_part(deployment: Deployment, vendor: Vendor) -> None:
+    """What is left out stays; null takes an end, a limit or a note away."""
+    issued = issue(
+        vendor,
+        holder=HOLDER,
+        expires_at="2030-01-01T00:00:00Z",
+        max_devices=1,
+        notes="old",
+        metadata={"a": 1},
+    )
+    path = f"/v1/licences/{issued['id']}"
+
+    changed = vendor.call(
+        "PATCH",
+        path,
+        {
+            "holder": {"email": None},
+            "expires_at": None,
+            "max_devices": "unlimited",
+            "notes": None,
+            "entitlements": ["x"],
+        },
+    )
+
+    assert {**HOLDER, "email": None} == changed["holder"]
+    assert (None, "unlimited", None, ["x"], {"a": 1}) == (
+        changed["expires_at"],
+        changed["max_devices"],
+        changed["notes"],
+        changed["entitlements"],
+        changed["metadata"],
+    )
+    assert changed == vendor.call("GET", path)
+    assert changed == vendor.call("PATCH", path, {})
+
+
+def test_a_licence_moves_to_another_policy_of_its_product(
+    deployment: Deployment, vendor: Vendor
+) -> None:
+    """An upgrade; a policy of another product is 422."""
+    issued = issue(vendor, vendor.policy(entitlements=["small"]))
+    larger = vendor.policy(entitlements=["small", "large"])
+    product = vendor.call("POST", "/v1/products", {"code": "other", "name": "Other"}, status=201)
+    foreign = vendor.call(
+        "POST", "/v1/policies", {"product_id": product["id"], "name": "F"}, status=201
+    )
+    path = f"/v1/licences/{issued['id']}"
+
+    moved = vendor.call("PATCH", path, {"policy_id": larger})
+    refused = deployment.call("PATCH", path, {"policy_id": foreign["id"]}, token=vendor.token)
+
+    assert ["large", "small"] == moved["granted_entitlements"]
+    assert (422, "policy_id") == (refused.status, refused.body["errors"][0]["field"])
+    assert larger == vendor.call("GET", path)["policy_id"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at"),
+        ({"starts_at": None}, "starts_at"),
+        ({"metadata": None}, "metadata"),
+        ({"key": "x"}, "key"),
+        ({"status": "active"}, "status"),
+        ({"revoked_at": None}, "revoked_at"),
+        ({"max_devices": 1}, "max_devices"),
+    ],
+    ids=str,
+)
+def test_a_licence_refuses_a_bad_change(
+    deployment: Deployment, vendor: Vendor, change: dict[str, Any], field: str
+) -> None:
+    """422 with the field."""
+    issued = issue(vendor, vendor.policy(device_required=False, duration="P1Y"))
+
+    answer = deployment.call("PATCH", f"/v1/licences/{issued['id']}", change, token=vendor.token)
+
+    assert (422, field) == (answer.status, answer.body["errors"][0]["field"])
+
+
+def test_actions_are_idempotent_and_final(deployment: Deployment, vendor: Vendor) -> None:
+    """Suspending twice is 200 and changes nothing; a revoked licence comes back by nothing."""
+    issued = issue(vendor, vendor.policy(duration="P1Y"))
+
+    suspended = act(vendor, issued, "suspend", reason="non-payment")
+    assert "suspended" == suspended["status"]
+    assert suspended == act(vendor, issued, "suspend")
+    assert "SUSPENDED" == deployment.check(issued["key"])["code"]
+    reinstated = act(vendor, issued, "reinstate")
+    assert ("active", None) == (reinstated["status"], reinstated["suspended_at"])
+    assert reinstated == act(vendor, issued, "reinstate")
+    revoked = act(vendor, issued, "revoke")
+    assert "revoked" == revoked["status"]
+    assert revoked == act(vendor, issued, "revoke")
+    for action in ("reinstate", "suspend", "renew", "rotate-key"):
+        answer = deployment.call(
+            "POST", f"/v1/licences/{issued['id']}/{action}", token=vendor.token
+        )
+        assert (409, "licence_revoked") == (answer.status, answer.body["code"]), action
+
+
+def test_a_renewal_adds_the_policys_duration(deployment: Deployment, vendor: Vendor) -> None:
+    """From the later of now and expiry."""
+    issued = issue(vendor, vendor.policy(duration="P30D"))
+    expiry = datetime.fromisoformat(issued["expires_at"])
+
+    early = act(vendor, issued, "renew")
+    deployment.pass_time(timedelta(days=100))
+    late = act(vendor, issued, "renew")
+
+    assert expiry + timedelta(days=30) == datetime.fromisoformat(early["expires_at"])
+    now = datetime.now(UTC) + timedelta(days=100)
+    renewed = datetime.fromisoformat(late["expires_at"])
+    assert timedelta(0) <= now + timedelta(days=30) - renewed < timedelta(minutes=5)
+    assert "active" == late["status"]
+
+
+def test_a_renewal_says_how_long_or_until_when(deployment: Deployment, vendor: Vendor) -> None:
+    """Not both; and never by nothing where the policy has no duration."""
+    issued = issue(vendor, vendor.policy(), expires_at="2027-01-31T00:00:00Z")
+    path = f"/v1/licences/{issued['id']}/renew"
+
+    month = act(vendor, issued, "renew", duration="P1M")
+    until = act(vendor, issued, "renew", expires_at="2029-05-05T05:05:05Z")
+    both = deployment.call(
+        "POST",
+        path,
+        {"duration": "P1M", "expires_at": "2029-05-05T05:05:05Z"},
+        token=vendor.token,
+    )
+    neither = deployment.call("POST", path, token=vendor.token)
+    before = deployment.call(
+        "POST", path, {"expires_at": "2001-01-01T00:00:00Z"}, token=vendor.token
+    )
+
+    assert "2027-02-28T00:00:00Z" == month["expires_at"]
+    assert "2029-05-05T05:05:05Z" == until["expires_at"]
+    assert (422, "expires_at") == (both.status, both.body["errors"][0]["field"])
+    assert (409, "policy_without_duration") == (neither.status, neither.body["code"])
+    assert (422, "expires_at") == (before.status, before.body["errors"][0]["field"])
+
+
+def test_what_has_no_end_or_no_beginning_is_not_renewed(
+    deployment: Deployment, vendor: Vendor
+) -> None:
+    """409 for a perpetual licence, and for one that waits for its first check."""
+    perpetual = issue(vendor)
+    waiting = issue(vendor, vendor.policy(duration="P1Y", starts="on_first_check"))
+
+    codes = [
+        deployment.call(
+            "POST", f"/v1/licences/{each['id']}/renew", {"duration": "P1Y"}, token=vendor.token
+        ).body["code"]
+        for each in (perpetual, waiting)
+    ]
+
+    assert ["licence_perpetual", "licence_not_started"] == codes
+    assert "not_started" == waiting["status"]
+
+
+def test_endless_renewals_end(deployment: Deployment, vendor: Vendor) -> None:
+    """422 before a year that no timestamp knows."""
+    issued = issue(vendor, expires_at="8950-01-01T00:00:00Z")
+
+    answer = deployment.call(
+        "POST", f"/v1/licences/{issued['id']}/renew", {"duration": "P100Y"}, token=vendor.token
+    )
+
+    assert (422, "duration") == (answer.status, answer.body["errors"][0]["field"])
+
+
+def test_parallel_renewals_all_count(deployment: Deployment, vendor: Vendor) -> None:
+    """Eight at once are eight: none is lost."""
+    issued = issue(vendor, vendor.policy(duration="P1D"))
+    expiry = datetime.fromisoformat(issued["expires_at"])
+    key, licence_id = vendor.api_key("admin"), UUID(issued["id"])
+
+    race(
+        deployment,
+        [acting(key, lambda d, t: issuing.renew(d, t, licence_id, duration=None, expires_at=None))]
+        * 8,
+        function="licences",
+    )
+
+    after = vendor.call("GET", f"/v1/licences/{issued['id']}")
+    assert expiry + timedelta(days=8) == datetime.fromisoformat(after["expires_at"])
+
+
+def test_parallel_rotations_leave_one_key(deployment: Deployment, vendor: Vendor) -> None:
+    """Each answers a key; one of them is current and the others were replaced."""
+    issued = issue(vendor)
+    key, licence_id = vendor.api_key("admin"), UUID(issued["id"])
+
+    rotated = race(
+        deployment,
+        [acting(key, lambda d, t: issuing.rotate_key(d, t, licence_id, overlap="PT0S"))] * 6,
+        function="licences",
+    )
+
+    codes = sorted(deployment.check(new.key)["code"] for new in rotated)
+    assert ["KEY_REPLACED"] * 5 + ["VALID"] == codes
+
+
+def test_a_rotated_key_may_overlap(deployment: Deployment, vendor: Vendor) -> None:
+    """Both work until the overlap ends."""
+    issued = issue(vendor)
+
+    rotated = act(vendor, issued, "rotate-key", overlap="P1D")
+
+    assert "VALID" == deployment.check(issued["key"])["code"]
+    assert "VALID" == deployment.check(rotated["key"])["code"]
+    assert rotated["key"].replace("-", "")[-5:] == rotated["key_hint"]
+    deployment.pass_time(timedelta(days=2))
+    assert "KEY_REPLACED" == deployment.check(issued["key"])["code"]
+
+
+@pytest.fixture
+def catalogue(vendor: Vendor) -> dict[str, dict[str, Any]]:
+    """Licences that differ in what they are found by."""
+    yearly, forever = vendor.policy(duration="P1Y"), vendor.policy(name="Forever")
+    found = {
+        "ada": issue(vendor, yearly, holder=HOLDER),
+        "bob": issue(vendor, forever, holder={"name": "Bob", "email": "bob@builders.example"}),
+        "per%cent": issue(vendor, forever, holder={"name": "Per%Cent_Ltd"}),
+        "ended": issue(vendor, forever, holder={"reference": "C-1"}),
+        "ünal": issue(vendor, yearly, holder={"name": "Ünal"}),
+    }
+    act(vendor, found["ended"], "revoke")
+    act(vendor, found["bob"], "suspend")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ({}, ["ünal", "ended", "per%cent", "bob", "ada"]),
+        ({"holder": "ada"}, ["ada"]),
+        ({"holder": "ADA@example"}, ["ada"]),
+        ({"holder": "c-1"}, ["ended", "ada"]),
+        ({"holder": "builders"}, []),
+        ({"holder": "%"}, []),
+        ({"holder": "per%c"}, ["per%cent"]),
+        ({"holder": "üN"}, ["ünal"]),
+        ({"q": "builders"}, ["bob"]),
+        ({"q": "t_l"}, ["per%cent"]),
+        ({"status": "revoked"}, ["ended"]),
+        ({"status": "suspended"}, ["bob"]),
+        ({"status": "active"}, ["ünal", "per%cent", "ada"]),
+        ({"status": "expired"}, []),
+        ({"product": "editor"}, ["ünal", "ended", "per%cent", "bob", "ada"]),
+        ({"product": "unknown"}, []),
+        ({"expires_before": "2099-01-01T00:00:00Z"}, ["ünal", "ada"]),
+        ({"holder": "c-1", "status": "active"}, ["ada"]),
+    ],
+    ids=str,
+)
+def test_licences_are_found(
+    vendor: Vendor, catalogue: dict[str, dict[str, Any]], query: dict[str, str], names: list[str]
+) -> None:
+    """By each filter, and by all that are given; newest first."""
+    name_of = {licence["id"]: name for name, licence in catalogue.items()}
+
+    answer = vendor.call("GET", "/v1/licences", query=query)
+
+    assert names == [name_of[item["id"]] for item in answer["items"]]
+    assert answer["next_cursor"] is None
+
+
+def test_licences_are_found_by_policy_and_hint(
+    vendor: Vendor, catalogue: dict[str, dict[str, Any]]
+) -> None:
+    """The hint in any case."""
+    ada = catalogue["ada"]
+
+    by_hint = vendor.call("GET", "/v1/licences", query={"key_hint": ada["key_hint"].lower()})
+    by_policy = vendor.call("GET", "/v1/licences", query={"policy_id": ada["policy_id"]})
+
+    assert [ada["id"]] == [item["id"] for item in by_hint["items"]]
+    assert [catalogue["ünal"]["id"], ada["id"]] == [item["id"] for item in by_policy["items"]]
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [
+        ({"status": "gone"}, "status"),
+        ({"expires_before": "soon"}, "expires_before"),
+        ({"policy_id": "x"}, "policy_id"),
+        ({"holder": "a\x00"}, "holder"),
+        ({"q": ""}, "q"),
+        ({"key": "AAAAAA-AAAAAA"}, "key"),
+    ],
+    ids=str,
+)
+def test_a_bad_filter_is_refused(
+    deployment: Deployment, vendor: Vendor, query: dict[str, str], field: str
+) -> None:
+    """422 that names it; a key belongs into no address."""
+    answer = deployment.call("GET", "/v1/licences", query=query, token=vendor.token)
+
+    assert (422, field) == (answer.status, answer.body["errors"][0]["field"])

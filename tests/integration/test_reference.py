@@ -1,0 +1,25 @@
+"""GET /openapi.json and /docs: the API's description, and a page that needs nobody else."""
+
+import re
+
+from deployment import Deployment
+
+
+def test_the_description_is_served(deployment: Deployment) -> None:
+    """As JSON, cacheable."""
+    answer = deployment.send("openapi")
+
+    assert (200, "3.1.0") == (answer.status, answer.body["openapi"])
+    assert "application/json" == answer.headers["content-type"]
+    assert "public, max-age=3600" == answer.headers["cache-control"]
+
+
+def test_the_page_needs_no_internet(deployment: Deployment) -> None:
+    """Script and style are in it, it loads nothing, and the policy forbids that too."""
+    response = deployment.invoke("reference", __import__("deployment").load_event("docs"))
+
+    page = response["body"]
+    assert 200 == response["statusCode"]
+    assert "/v1/licences/check" in page
+    assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=", page)
+    assert "default-src 'self'" in response["headers"]["Content-Security-Policy"]

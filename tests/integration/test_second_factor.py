@@ -1,0 +1,212 @@
+"""Two-factor authentication: enrolled, asked for at login, recovered without, removed."""
+
+import base64
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
+
+from deployment import Answer, Deployment, Vendor
+from permit.queries import accounts
+from permit.security import second_factor
+from racing import race
+
+PATH = "/v1/users/me/second-factor"
+
+
+def code(secret: str, *, steps: int = 0) -> str:
+    """As an authenticator computes it, so many steps from now."""
+    now = datetime.now(UTC).timestamp() + 30 * steps
+    return TOTP(base64.b32decode(secret), 6, SHA1(), 30).generate(int(now)).decode()  # noqa: S303 (RFC 6238)
+
+
+@pytest.fixture
+def vendor(deployment: Deployment) -> Vendor:
+    return deployment.vendor
+
+
+@pytest.fixture
+def enrolled(vendor: Vendor) -> dict[str, Any]:
+    """The owner with a second factor: its secret and recovery codes."""
+    secret = vendor.call("POST", PATH)["secret"]
+    confirmed = vendor.call("POST", f"{PATH}/confirm", {"code": code(secret, steps=-1)})
+    return {"secret": secret, **confirmed}
+
+
+def first_step(vendor: Vendor) -> str:
+    body = {"email": vendor.email, "password": vendor.password}
+    answer = vendor.deployment.send("login", body)
+    assert (401, "mfa_required") == (answer.status, answer.body["code"])
+    return answer.body["mfa_token"]
+
+
+def second_step(vendor: Vendor, mfa_token: str, given: str) -> Answer:
+    body = {"mfa_token": mfa_token, "code": given}
+    return vendor.deployment.call("POST", "/v1/login/second-factor", body)
+
+
+def test_it_is_enrolled_and_confirmed(deployment: Deployment, vendor: Vendor) -> None:
+    """Asked for only once it is confirmed; a confirmed one is not replaced."""
+    enrolment = vendor.call("POST", PATH)
+    uri = urlsplit(enrolment["uri"])
+    vendor.log_in(vendor.email, vendor.password)
+    wrong = deployment.call("POST", f"{PATH}/confirm", {"code": "000000"}, token=vendor.token)
+    confirmed = vendor.call("POST", f"{PATH}/confirm", {"code": code(enrolment["secret"])})
+    again = deployment.call("POST", PATH, token=vendor.token)
+
+    assert ("otpauth", "totp") == (uri.scheme, uri.netloc)
+    assert [enrolment["secret"]] == parse_qs(uri.query)["secret"]
+    assert (403, "wrong_proof") == (wrong.status, wrong.body["code"])
+    assert 10 == len(set(confirmed["recovery_codes"]))
+    assert (409, "second_factor_on") == (again.status, again.body["code"])
+    assert vendor.call("GET", "/v1/users/me")["has_second_factor"]
+
+
+def test_its_secret_is_sealed(
+    deployment: Deployment, vendor: Vendor, enrolled: dict[str, Any]
+) -> None:
+    """Neither the secret nor a recovery code rests in any row."""
+    raw = base64.b32decode(enrolled["secret"]).hex()
+    for table in ("users", "recovery_codes", "audit_events"):
+        for (row,) in deployment.sql(f"SELECT t::text FROM permit.{table} AS t"):
+            assert raw not in row
+            assert enrolled["secret"] not in row
+            assert not any(each in row for each in enrolled["recovery_codes"])
+
+
+def test_a_login_takes_two_steps(vendor: Vendor, enrolled: dict[str, Any]) -> None:
+    """The password alone gets no token; with the code it gets them."""
+    answer = second_step(vendor, first_step(vendor), code(enrolled["secret"]))
+
+    assert 200 == answer.status
+    assert {"access_token", "refresh_token", "token_type", "expires_in"} == set(answer.body)
+    vendor.call("GET", "/v1/users/me", token=answer.body["access_token"])
+
+
+def test_a_code_is_accepted_once(vendor: Vendor, enrolled: dict[str, Any]) -> None:
+    """The same one, and one of a step before it, is refused from then on."""
+    given = code(enrolled["secret"])
+
+    statuses = [
+        second_step(vendor, first_step(vendor), each).status
+        for each in (given, given, code(enrolled["secret"], steps=-1))
+    ]
+
+    assert [200, 401, 401] == statuses
+
+
+def test_a_code_raced_is_accepted_once(
+    deployment: Deployment, vendor: Vendor, enrolled: dict[str, Any]
+) -> None:
+    """Eight sessions at once with one code: one begins."""
+    [(tenant, user, version)] = deployment.sql(
+        "SELECT tenant_id, id, session_version FROM permit.users"
+    )
+    step = second_factor.matching_step(
+        base64.b32decode(enrolled["secret"]), code(enrolled["secret"]), datetime.now(UTC)
+    )
+
+    begun = race(
+        deployment,
+        [
+            lambda d, n=n: accounts.begin_verified_session(
+                d,
+                tenant,
+                user,
+                version,
+                totp_step=step,
+                recovery_hash=b"",
+                token_hash=bytes([n]) * 32,
+                forget_keys=[],
+            )
+            for n in range(8)
+        ],
+        function="login",
+    )
+
+    assert 1 == sum(begun)
+
+
+def test_a_recovery_code_serves_once(vendor: Vendor, enrolled: dict[str, Any]) -> None:
+    """Written as people write it; the others stay."""
+    first, second, *_ = enrolled["recovery_codes"]
+
+    statuses = [
+        second_step(vendor, first_step(vendor), each).status
+        for each in (first.upper().replace("-", " "), first, second)
+    ]
+
+    assert [200, 401, 200] == statuses
+
+
+@pytest.mark.parametrize("mfa_token", ["access", "nonsense", "refresh"])
+def test_no_other_token_passes_for_the_first_step(
+    deployment: Deployment, vendor: Vendor, enrolled: dict[str, Any], mfa_token: str
+) -> None:
+    """Nor does that of the first step pass for an access token."""
+    tokens = {"access": vendor.token, "nonsense": "x.y.z", "refresh": "permit_rt_x"}
+    given = first_step(vendor)
+
+    answer = second_step(vendor, tokens[mfa_token], code(enrolled["secret"]))
+
+    assert (401, "invalid_code") == (answer.status, answer.body["code"])
+    vendor.call("GET", "/v1/users/me", token=given, status=401)
+
+
+def test_guessing_codes_is_throttled(vendor: Vendor, enrolled: dict[str, Any]) -> None:
+    """And the right code waits with the wrong ones; a complete login forgets them."""
+    mfa_token = first_step(vendor)
+
+    statuses = [second_step(vendor, mfa_token, f"{n:06}").status for n in range(8)]
+
+    assert 401 == statuses[0]
+    assert 429 == statuses[-1]
+    assert 429 == second_step(vendor, mfa_token, code(enrolled["secret"])).status
+
+
+def test_one_removes_it_with_a_code(
+    deployment: Deployment, vendor: Vendor, enrolled: dict[str, Any]
+) -> None:
+    """Not with a wrong or used one; afterwards the password is enough again."""
+    wrong = deployment.call("POST", f"{PATH}/remove", {"code": "123456"}, token=vendor.token)
+    vendor.call("POST", f"{PATH}/remove", {"code": enrolled["recovery_codes"][0]}, status=204)
+
+    assert (403, "wrong_proof") == (wrong.status, wrong.body["code"])
+    vendor.log_in(vendor.email, vendor.password)
+    assert [] == deployment.sql("SELECT * FROM permit.recovery_codes")
+
+
+def test_a_colleague_who_lost_it_is_helped(deployment: Deployment, vendor: Vendor) -> None:
+    """By an owner or admin, not by support."""
+    token = vendor.colleague("admin")
+    support = vendor.colleague("support")
+    colleague = vendor.call("GET", "/v1/users/me", token=token)
+    secret = vendor.call("POST", PATH, token=token)["secret"]
+    vendor.call("POST", f"{PATH}/confirm", {"code": code(secret)}, token=token)
+    path = f"/v1/users/{colleague['id']}/second-factor"
+
+    vendor.call("DELETE", path, token=support, status=403)
+    vendor.call("DELETE", path, status=204)
+    vendor.call("DELETE", path, status=409)
+
+    vendor.log_in(colleague["email"], "a long enough passphrase")
+
+
+def test_it_outlives_a_rotation_of_the_master_key(
+    deployment: Deployment, vendor: Vendor, enrolled: dict[str, Any]
+) -> None:
+    """Re-sealed like the proof keys, and the old master key is dropped only then."""
+    deployment.operator("rotate-master-key", stage="add")
+    refused = deployment.refused("rotate-master-key", stage="drop", version="1")
+    resealed = deployment.operator("rotate-master-key", stage="reseal")
+    deployment.operator("rotate-master-key", stage="drop", version="1")
+    deployment.environments.pop("login")
+
+    answer = second_step(vendor, first_step(vendor), code(enrolled["secret"]))
+
+    assert "master_key_in_use" == refused["code"]
+    assert 3 == resealed["resealed"]
+    assert 200 == answer.status
