@@ -109,7 +109,12 @@ test-integration: .venv/.installed ## Tests against a real Postgres
 .PHONY: test-pgbouncer
 test-pgbouncer: .venv/.installed ## The same through PgBouncer on Postgres 15
 	PERMIT_TEST_DATABASE=pgbouncer $(PYTEST) tests/integration \
-	    --ignore=tests/integration/test_gateway.py --ignore=tests/integration/test_run.py
+	    --ignore=tests/integration/test_gateway.py --ignore=tests/integration/test_run.py \
+	    --ignore=tests/integration/test_fuzz.py
+
+.PHONY: fuzz
+fuzz: .venv/.installed ## Schemathesis against the local gateway, for long
+	PERMIT_FUZZ=1 $(PYTEST) tests/integration/test_fuzz.py
 
 .PHONY: test-artifact
 test-artifact: setup ## What `sam build` made, in the Lambda's own runtime

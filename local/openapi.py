@@ -322,6 +322,8 @@ def _responses(
         by_status.setdefault(refusal.status, []).append(refusal)
     for status, refusals in sorted(by_status.items()):
         yield str(status), _problem(refusals)
+    if 429 not in by_status:
+        yield "429", {"description": "Too many requests: API Gateway's own answer", **_MESSAGE}
     if operation.run.__name__ != "health":
         yield "503", _problem([]) | {"description": "Briefly unavailable: `service_unavailable`"}
 
@@ -395,6 +397,17 @@ _PROBLEM: dict[str, Any] = {
         "mfa_token": {"type": "string", "description": "With `mfa_required`."},
         "expires_in": {"type": "integer", "description": "With `mfa_required`, in seconds."},
     },
+}
+_MESSAGE: dict[str, Any] = {
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "required": ["message"],
+                "properties": {"message": {"type": "string"}},
+            }
+        }
+    }
 }
 _KEY_SET: dict[str, Any] = {
     "type": "object",
