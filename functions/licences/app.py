@@ -50,6 +50,7 @@ from permit.terms import (
     MeterAnswer,
     Meters,
     Notes,
+    fold,
 )
 from permit.vendor_api import Caller, VendorApi
 
@@ -96,8 +97,7 @@ class LicenceChange(Reasoned):
         """What is given, as it is stored."""
         given = self.model_dump(exclude_unset=True, exclude={"reason", "holder"})
         if self.holder is not None:
-            of_holder = self.holder.model_dump(exclude_unset=True)
-            given |= {f"holder_{name}": value for name, value in of_holder.items()}
+            given |= self.holder.columns(given=True)
         if "max_devices" in given:
             given["max_devices"] = licences.seats(self.max_devices)
         return given
@@ -135,6 +135,12 @@ class LicenceQuery(PageQuery):
     key_hint: Annotated[str, bounded(1, 30)] | None = None
     q: Name | None = None
     """What occurs in the holder's name, email or reference, or in the key's hint."""
+
+    def as_filter(self) -> LicenceFilter:
+        given = self.model_dump(exclude={"limit", "cursor", "holder", "q"})
+        return LicenceFilter(
+            **given, holder=self.holder and fold(self.holder), q=self.q and fold(self.q)
+        )
 
 
 class DeviceQuery(PageQuery):
@@ -258,8 +264,7 @@ def issue_batch(caller: Caller, request: Batch) -> Answer:
 def list_licences(caller: Caller, query: LicenceQuery) -> Answer:
     """List licences, newest first, by what they are found by."""
     where = place(query)
-    wanted = LicenceFilter(**query.model_dump(exclude={"limit", "cursor"}))
-    rows = licences.list_licences(database, caller.tenant_id, wanted, where)
+    rows = licences.list_licences(database, caller.tenant_id, query.as_filter(), where)
     found = page(rows, where, lambda row: (row.created_at, row.id))
     return LicenceList(items=[_licence(row) for row in found.items], next_cursor=found.next_cursor)
 

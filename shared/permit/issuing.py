@@ -298,11 +298,10 @@ def _issue(
 
 
 def _columns(terms: LicenceTerms) -> dict[str, Any]:
-    values = terms.model_dump(mode="json")
-    holder = values.pop("holder")
+    values = terms.model_dump(mode="json", exclude={"holder"})
     return {
         **values,
-        **{f"holder_{name}": value for name, value in holder.items()},
+        **terms.holder.columns(),
         "max_devices": licences.seats(terms.max_devices),
     }
 

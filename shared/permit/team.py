@@ -222,8 +222,8 @@ def change_own_password(
 def enrol(database: Database, caller: Caller, master_keys: SecretSource) -> Enrolment:
     """A new secret, which login asks for once it is confirmed. Raises SecondFactorOn."""
     user_id, secret = _user_of(caller), second_factor.generate_secret()
-    # Past the cache: what an old copy seals may be under a version that was dropped since.
-    keys = master_keys.parsed_for_change(MasterKeys.parse)
+    # Read anew: what an old copy seals may be under a version that was dropped since.
+    keys = master_keys.parsed(MasterKeys.parse, fresh=True)
     sealed = keys.seal(secret, tenant_id=caller.tenant_id, kid=str(user_id), purpose=SECOND_FACTOR)
     email = users.set_factor(
         database,

@@ -1,6 +1,7 @@
 """The terms that a vendor sets: of a policy, and of one licence."""
 
 import json
+import unicodedata
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
@@ -124,6 +125,18 @@ class Holder(Contract):
     name: Name | None = None
     email: Annotated[str, bounded(3, 254)] | None = None
     reference: Name | None = None
+
+    def columns(self, *, given: bool = False) -> dict[str, str | None]:
+        """As it is stored, each with what it is found by; only what was `given`, if so asked."""
+        values: dict[str, str | None] = self.model_dump(exclude_unset=given)
+        return {f"holder_{name}": value for name, value in values.items()} | {
+            f"holder_{name}_folded": value and fold(value) for name, value in values.items()
+        }
+
+
+def fold(text: str) -> str:
+    """What is compared where case does not matter."""
+    return unicodedata.normalize("NFC", text).casefold()
 
 
 class LicenceTerms(Contract):

@@ -183,7 +183,7 @@ class VendorApi(Api):
         if key is None or not operation.creates:
             return run()
         digest = idempotency.request_digest(
-            str(caller.id), operation.method, event.path, event.decoded_body or ""
+            str(caller.id), operation.method, event.path, event.body or ""
         )
         sent = SentRequest(key=idempotency.parse_key(key), digest=digest)
         return idempotency.answer_once(self._tenants, sent, run)

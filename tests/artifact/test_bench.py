@@ -23,6 +23,9 @@ ROWS = (
     "resident memory of the check's process",
     "layers, unzipped",
     "check, 10,000 licences",
+    "issue one licence",
+    "list page 1,000 of 10,000 licences, 1 a page",
+    "search by holder, 10,000 licences",
     "`migrate`",
 )
 

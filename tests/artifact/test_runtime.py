@@ -16,6 +16,22 @@ HTTP_EVENTS = {
     "licence_release": (200, {"released", "code", "devices_used", "available_at"}),
     "jwks": (200, {"keys"}),
     "tenant_jwks": (404, {"type", "title", "status", "detail", "code", "request_id"}),
+    "licence_usage": (
+        200,
+        {
+            *("valid", "code", "detail", "allowed", "used", "limit", "resets_at", "nonce"),
+            "proof",
+        },
+    ),
+    # Nobody has the API key of the events.
+    **dict.fromkeys(
+        (
+            *("products", "product", "policies", "policy", "licences", "licence"),
+            *("users", "user", "api_keys", "api_key", "audit_events", "login_second_factor"),
+        ),
+        (401, {"type", "title", "status", "detail", "code", "request_id"}),
+    ),
+    "openapi": (200, {"openapi", "info", "servers", "tags", "paths", "components"}),
     "licence_check": (
         200,
         {"valid", "code", "detail", "checked_at", "nonce", "licence", "device", "proof"},
@@ -42,6 +58,14 @@ def test_http_event_is_answered(stack, event: str) -> None:
 
     assert status == answer["statusCode"], answer
     assert fields == set(body_of(answer))
+
+
+def test_page_of_the_description_is_served(stack) -> None:
+    """With its script in it: what the layer ships is all that it needs."""
+    answer = stack.send("docs")
+
+    assert 200 == answer["statusCode"]
+    assert "SwaggerUIBundle" in answer["body"]
 
 
 def test_created_tenant_logs_in_with_the_events_as_they_stand(stack) -> None:

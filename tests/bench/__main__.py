@@ -17,6 +17,7 @@ from tests.bench.round_trips import round_trip_rows
 from tests.bench.rows import Row, limit_row
 from tests.bench.server import durable
 from tests.bench.sizes import Size, measure_sizes
+from tests.bench.vendor import vendor_rows
 from tests.bench.warm_checks import check_rows, licences_rows
 from tests.bench.workers import Workers
 
@@ -59,7 +60,10 @@ def measure(
     rows += cold_rows(programs, plan, main_database, log)
     _say("what each function takes of a processor")
     sizes = measure_sizes(programs, plan, main_database, template.vendor, log)
-    rows += licences_rows(workers, plan, *_loaded(template, plan))
+    few, many = _loaded(template, plan)
+    rows += licences_rows(workers, plan, few, many)
+    _say("the vendor's side")
+    rows += vendor_rows(workers, plan, template, few, many)
     return [*rows, _layers_row(programs.artifacts)], sizes
 
 

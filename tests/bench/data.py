@@ -24,8 +24,10 @@ _UNCHECKED = "SET session_replication_role = replica"
 _LICENCES = """
     INSERT INTO permit.licences
            (tenant_id, id, product_id, policy_id, key_hint, holder_email, holder_reference,
-            starts_at, expires_at, entitlements, metadata)
+            holder_email_folded, holder_reference_folded, starts_at, expires_at, entitlements,
+            metadata)
     SELECT %(tenant_id)s, md5('licence ' || n)::uuid, %(product_id)s, %(policy_id)s, 'BENCH',
+           'holder-' || n || '@example.com', 'order ' || n,
            'holder-' || n || '@example.com', 'order ' || n,
            now() - interval '30 days', now() + interval '335 days',
            ARRAY['export', 'sync'], jsonb_build_object('order', n)

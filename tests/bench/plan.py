@@ -17,6 +17,8 @@ class Plan:
     """Each starts every process once; the first is not counted."""
     size_rounds: int
     size_calls: int
+    vendor_calls: int
+    batches: int
 
 
 FULL = Plan(
@@ -29,6 +31,8 @@ FULL = Plan(
     cold_rounds=31,
     size_rounds=5,
     size_calls=40,
+    vendor_calls=500,
+    batches=20,
 )
 QUICK = Plan(
     licences=2_000,
@@ -40,6 +44,8 @@ QUICK = Plan(
     cold_rounds=4,
     size_rounds=1,
     size_calls=3,
+    vendor_calls=20,
+    batches=2,
 )
 
 

@@ -17,18 +17,24 @@ from tests.bench.plan import Plan
 from tests.bench.programs import Program, tail
 from tests.bench.rows import markdown
 from tests.bench.samples import Samples, milliseconds
+from tests.bench.vendor import make_api_key
 
 WHOLE_PROCESSOR = 1769  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 HEADINGS = (
     *("function", "first answer", "each later one", "most memory"),
     *("MemorySize", "first answer there", "each later one there"),
 )
+_VENDORS = {"products": "products", "licences": "licences", "team": "users"}
 # The rotation of token keys is not here: it works at AWS alone.
 FUNCTIONS = {
     "health": "HealthFunction",
     "login": "LoginFunction",
     "licence_check": "LicenceCheckFunction",
     "jwks": "JwksFunction",
+    "products": "ProductsFunction",
+    "licences": "LicencesFunction",
+    "team": "TeamFunction",
+    "reference": "ReferenceFunction",
     "operator": "OperatorFunction",
     "migrate": "MigrateFunction",
     "sweep": "SweepFunction",
@@ -106,15 +112,24 @@ def _run(program: Program, environ: Mapping[str, str], log: Path) -> dict[str, A
 
 def _events(database: Database, vendor: Vendor) -> dict[str, object]:
     [(key, fingerprint)] = database.take(1)
+    api_key = make_api_key(database, vendor)
     sign_in = {"email": vendor.email, "password": vendor.password}
     return {
         **{name: load_event(name) for name in ("health", "jwks", "sweep", "probe", "migrate")},
+        "reference": load_event("docs"),
+        **{name: _with_key(event, api_key) for name, event in _VENDORS.items()},
         "licence_check": _with_body(
             "licence_check", {"key": key, "device": {"fingerprint": fingerprint}}
         ),
         "login": _with_body("login", sign_in),
         "operator": {"command": "set-password", "arguments": sign_in},
     }
+
+
+def _with_key(event: str, api_key: str) -> dict[str, Any]:
+    made = load_event(event)
+    made["headers"]["authorization"] = f"Bearer {api_key}"
+    return made
 
 
 def _with_body(event: str, body: object) -> dict[str, Any]:

@@ -24,6 +24,11 @@ class Workers:
         variables = database.deployment.environ("licence_check")
         return working(program, variables, "licence_check", self.log)
 
+    def vendor(self, database: Database, api_key: str) -> AbstractContextManager[Worker]:
+        program = self.programs.permit("warm_vendor", "LicencesFunction")
+        variables = {**database.deployment.environ("licences"), "BENCH_API_KEY": api_key}
+        return working(program, variables, "licences", self.log)
+
     def login(self, database: Database) -> AbstractContextManager[Worker]:
         program = self.programs.permit("warm_login", "LoginFunction")
         variables = database.deployment.environ("login")

@@ -34,6 +34,18 @@ EXPECTED: dict[str, tuple[str, dict[str, Any]]] = {
     "licence_release": ("LicenceCheckFunction", {"statusCode": 200}),
     "jwks": ("JwksFunction", {"statusCode": 200}),
     "tenant_jwks": ("JwksFunction", {"statusCode": 404}),
+    "licence_usage": ("LicenceCheckFunction", {"statusCode": 200}),
+    "login_second_factor": ("LoginFunction", {"statusCode": 401}),
+    # Nobody has the API key of the events.
+    **dict.fromkeys(
+        ("products", "product", "policies", "policy"), ("ProductsFunction", {"statusCode": 401})
+    ),
+    **dict.fromkeys(("licences", "licence"), ("LicencesFunction", {"statusCode": 401})),
+    **dict.fromkeys(
+        ("users", "user", "api_keys", "api_key", "audit_events"),
+        ("TeamFunction", {"statusCode": 401}),
+    ),
+    **dict.fromkeys(("docs", "openapi"), ("ReferenceFunction", {"statusCode": 200})),
     "sweep": ("SweepFunction", {}),
     "probe": ("ProbeFunction", {"healthy": False, "reason": "refused"}),
     # Without AWS there is nothing to rotate: that it says so is all that can be seen here.

@@ -1,12 +1,16 @@
 -- The vendor's own way to his catalogue: search, metering, and what permit_vendor may touch.
 
--- What a holder is found by, folded; in "C", because no other order serves a range under
--- row-level security.
+-- What a holder is found by; in "C", because no other order serves a range under row-level
+-- security. Folded by the functions: what lower() knows of letters depends on the server's locale.
 ALTER TABLE permit.licences
-    ADD COLUMN holder_name_folded      text COLLATE "C" GENERATED ALWAYS AS (lower(holder_name)) STORED,
-    ADD COLUMN holder_email_folded     text COLLATE "C" GENERATED ALWAYS AS (lower(holder_email)) STORED,
-    ADD COLUMN holder_reference_folded text COLLATE "C" GENERATED ALWAYS AS (lower(holder_reference)) STORED,
+    ADD COLUMN holder_name_folded      text COLLATE "C",
+    ADD COLUMN holder_email_folded     text COLLATE "C",
+    ADD COLUMN holder_reference_folded text COLLATE "C",
     ADD COLUMN meters                  jsonb CHECK (jsonb_typeof(meters) = 'array');  -- null: the policy's
+UPDATE permit.licences
+   SET holder_name_folded = lower(holder_name),
+       holder_email_folded = lower(holder_email),
+       holder_reference_folded = lower(holder_reference);
 ALTER TABLE permit.policies
     ADD COLUMN meters jsonb NOT NULL DEFAULT '[]' CHECK (jsonb_typeof(meters) = 'array');
 

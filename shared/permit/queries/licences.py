@@ -76,12 +76,14 @@ def insert_licences(
             SELECT s.*
               FROM jsonb_to_recordset(%(sent)s) AS s (
                    index integer, policy_id uuid, key_hash text, key_hint text, holder_name text,
-                   holder_email text, holder_reference text, starts_at timestamptz,
-                   expires_at timestamptz, max_devices integer, entitlements text[],
-                   metadata jsonb, notes text, meters jsonb)
+                   holder_email text, holder_reference text, holder_name_folded text,
+                   holder_email_folded text, holder_reference_folded text,
+                   starts_at timestamptz, expires_at timestamptz, max_devices integer,
+                   entitlements text[], metadata jsonb, notes text, meters jsonb)
         ), candidate AS (
             SELECT s.index, gen_random_uuid() AS id, s.key_hash, s.key_hint, p.id AS policy_id,
                    p.product_id, s.holder_name, s.holder_email, s.holder_reference,
+                   s.holder_name_folded, s.holder_email_folded, s.holder_reference_folded,
                    term.starts_at, term.expires_at, s.max_devices, s.entitlements, s.metadata,
                    s.notes, s.meters,
                    CASE WHEN p.id IS NULL THEN 'policy'
@@ -104,11 +106,13 @@ def insert_licences(
         ), l AS (
             INSERT INTO permit.licences
                    (tenant_id, id, product_id, policy_id, key_hint, holder_name, holder_email,
-                    holder_reference, starts_at, expires_at, max_devices, entitlements, metadata,
-                    notes, meters)
+                    holder_reference, holder_name_folded, holder_email_folded,
+                    holder_reference_folded, starts_at, expires_at, max_devices, entitlements,
+                    metadata, notes, meters)
             SELECT %(tenant_id)s, c.id, c.product_id, c.policy_id, c.key_hint, c.holder_name,
-                   c.holder_email, c.holder_reference, c.starts_at, c.expires_at, c.max_devices,
-                   c.entitlements, c.metadata, c.notes, c.meters
+                   c.holder_email, c.holder_reference, c.holder_name_folded,
+                   c.holder_email_folded, c.holder_reference_folded, c.starts_at, c.expires_at,
+                   c.max_devices, c.entitlements, c.metadata, c.notes, c.meters
               FROM candidate AS c
              WHERE c.refused IS NULL
             RETURNING *
@@ -181,7 +185,7 @@ def find_by_key(database: Database, tenant_id: UUID, key_hash: bytes) -> Licence
 def list_licences(
     database: Database, tenant_id: UUID, wanted: LicenceFilter, place: Place
 ) -> list[Licence]:
-    """A holder is found by how his name, email or reference begins, q within them."""
+    """A holder is found by how his name, email or reference begins, q within them; both folded."""
     return database.fetch_all(
         Licence,
         "SELECT"
@@ -207,15 +211,15 @@ def list_licences(
            AND (%(key_hint)s::text IS NULL OR l.key_hint = upper(%(key_hint)s))
            -- Ranges, because LIKE finds no index under row-level security.
            AND (%(holder)s::text IS NULL
-                OR l.holder_name_folded >= lower(%(holder)s)
-                   AND l.holder_name_folded < lower(%(holder)s) || chr(1114111)
-                OR l.holder_email_folded >= lower(%(holder)s)
-                   AND l.holder_email_folded < lower(%(holder)s) || chr(1114111)
-                OR l.holder_reference_folded >= lower(%(holder)s)
-                   AND l.holder_reference_folded < lower(%(holder)s) || chr(1114111))
+                OR l.holder_name_folded >= %(holder)s
+                   AND l.holder_name_folded < %(holder)s || chr(1114111)
+                OR l.holder_email_folded >= %(holder)s
+                   AND l.holder_email_folded < %(holder)s || chr(1114111)
+                OR l.holder_reference_folded >= %(holder)s
+                   AND l.holder_reference_folded < %(holder)s || chr(1114111))
            AND (%(q)s::text IS NULL OR strpos(
                 concat_ws(' ', l.holder_name_folded, l.holder_email_folded,
-                          l.holder_reference_folded, lower(l.key_hint)), lower(%(q)s)) > 0)
+                          l.holder_reference_folded, lower(l.key_hint)), %(q)s) > 0)
          ORDER BY l.created_at DESC, l.id DESC
          LIMIT %(at_most)s
         """,
@@ -376,6 +380,7 @@ def set_terms(
     """
     columns = (
         *("policy_id", "holder_name", "holder_email", "holder_reference", "starts_at"),
+        *("holder_name_folded", "holder_email_folded", "holder_reference_folded"),
         *("expires_at", "max_devices", "entitlements", "metadata", "notes", "meters"),
     )
     values = {column: terms.get(column) for column in columns}
@@ -394,6 +399,12 @@ def set_terms(
                         ELSE o.holder_email END AS holder_email,
                    CASE WHEN 'holder_reference' = ANY (%(given)s) THEN %(holder_reference)s
                         ELSE o.holder_reference END AS holder_reference,
+                   CASE WHEN 'holder_name' = ANY (%(given)s) THEN %(holder_name_folded)s
+                        ELSE o.holder_name_folded END AS holder_name_folded,
+                   CASE WHEN 'holder_email' = ANY (%(given)s) THEN %(holder_email_folded)s
+                        ELSE o.holder_email_folded END AS holder_email_folded,
+                   CASE WHEN 'holder_reference' = ANY (%(given)s) THEN %(holder_reference_folded)s
+                        ELSE o.holder_reference_folded END AS holder_reference_folded,
                    CASE WHEN 'starts_at' = ANY (%(given)s) THEN %(starts_at)s::timestamptz
                         ELSE o.starts_at END AS starts_at,
                    CASE WHEN 'expires_at' = ANY (%(given)s) THEN %(expires_at)s::timestamptz
@@ -414,6 +425,9 @@ def set_terms(
             UPDATE permit.licences AS r
                SET policy_id = c.policy_id, holder_name = c.holder_name,
                    holder_email = c.holder_email, holder_reference = c.holder_reference,
+                   holder_name_folded = c.holder_name_folded,
+                   holder_email_folded = c.holder_email_folded,
+                   holder_reference_folded = c.holder_reference_folded,
                    starts_at = c.starts_at, expires_at = c.expires_at,
                    max_devices = c.max_devices, entitlements = c.entitlements,
                    metadata = c.metadata, notes = c.notes, meters = c.meters
