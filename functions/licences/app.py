@@ -35,7 +35,6 @@ from permit.issuing import (
     PolicyWithoutDuration,
     ProductArchived,
 )
-from permit.models import Device, Licence, MeterUsage
 from permit.paging import PageQuery, page, place
 from permit.queries import devices, licences
 from permit.queries.licences import LicenceFilter
@@ -53,6 +52,7 @@ from permit.terms import (
     fold,
 )
 from permit.vendor_api import Caller, VendorApi
+from permit.vendor_models import Device, Licence, MeterUsage
 
 _MOST_IN_A_BATCH = 1_000
 Status = Literal["not_started", "active", "grace", "expired", "suspended", "revoked"]
@@ -126,7 +126,7 @@ class KeyRequest(Contract):
 
 class LicenceQuery(PageQuery):
     product: Name | None = None
-    """A product's code."""
+    """A product's code, or its id."""
     policy_id: Annotated[UUID, Field(strict=False)] | None = None
     status: Status | None = None
     holder: Name | None = None

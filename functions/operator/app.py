@@ -355,6 +355,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         chosen = commands.get(request.command)
         if chosen is None:
             raise InvalidRequest(("command", f"must be one of {', '.join(sorted(commands))}"))
+        database.command = request.command
         result = chosen.run(validate(chosen.contract, request.arguments))
     except Refusal as refusal:
         logger.info("refused", code=refusal.code, reason=str(refusal))

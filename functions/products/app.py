@@ -10,7 +10,6 @@ from pydantic import Field
 from permit import catalogue
 from permit.contracts import Answer, Contract, Lease, Name, SeatTtl, Term
 from permit.db import Database
-from permit.models import Policy, Product
 from permit.paging import PageQuery, page, place
 from permit.queries import policies, products
 from permit.queries.policies import PolicyInUse
@@ -18,6 +17,7 @@ from permit.queries.products import ProductCodeTaken
 from permit.settings import VendorSettings
 from permit.terms import Code, Devices, Entitlements, Id, MeterAnswer, Meters, PolicyTerms
 from permit.vendor_api import Caller, VendorApi
+from permit.vendor_models import Policy, Product
 
 
 class NewProduct(Contract):

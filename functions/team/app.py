@@ -12,7 +12,6 @@ from permit import team
 from permit.contracts import Answer, Contract, Email, Instant, Name, Password, bounded
 from permit.db import Database
 from permit.errors import InvalidRequest, Refusal, TooManyAttempts
-from permit.models import ApiKey, AuditEvent, User
 from permit.paging import PageQuery, page, place
 from permit.queries import team as team_queries
 from permit.queries import users
@@ -32,6 +31,7 @@ from permit.team import (
     WrongProof,
 )
 from permit.vendor_api import Caller, VendorApi
+from permit.vendor_models import ApiKey, AuditEvent, User
 
 LinkToken = Annotated[str, bounded(1, 256)]
 Code = Annotated[str, bounded(6, 32)]
@@ -141,10 +141,12 @@ class ApiKeyList(Answer):
 
 
 class AuditQuery(PageQuery):
-    actor_id: Annotated[UUID, Field(strict=False)] | None = None
+    actor: Annotated[UUID, Field(strict=False)] | None = None
+    """The id of a user or an API key."""
     action: Name | None = None
     """As in the table of roles: licences.suspend."""
-    subject_id: Annotated[UUID, Field(strict=False)] | None = None
+    subject: Annotated[UUID, Field(strict=False)] | None = None
+    """The id of what was changed."""
     subject_kind: Literal["product", "policy", "licence", "device", "user", "api_key"] | None = None
     since: Instant | None = None
     until: Instant | None = None

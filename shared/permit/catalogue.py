@@ -7,9 +7,9 @@ from uuid import UUID
 from permit.api import validate
 from permit.db import Database
 from permit.errors import InvalidRequest, NotFound
-from permit.models import Policy, Product
 from permit.queries import policies, products
 from permit.terms import PolicyTerms
+from permit.vendor_models import Policy, Product
 
 
 def get_product(database: Database, tenant_id: UUID, product_id: UUID) -> Product:

@@ -78,6 +78,8 @@ class Database:
         self._opened_at = self._used_at = 0.0
         self._deadline: float | None = None
         self._in_transaction = False
+        self.command: str | None = None
+        """What the operator has asked for, as the audit log calls it."""
 
     def allow(self, seconds: float) -> None:
         """From now, this request may spend so long in the database."""
@@ -164,7 +166,8 @@ class Database:
         with self.transaction():
             try:
                 self.fetch_value(
-                    "SELECT permit.enter_as_operator(%(tenant_id)s)", {"tenant_id": tenant_id}
+                    "SELECT permit.enter_by_command(%(tenant_id)s, %(command)s)",
+                    {"tenant_id": tenant_id, "command": self.command},
                 )
             except psycopg.errors.NoDataFound:
                 raise NotFound from None

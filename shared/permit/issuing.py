@@ -8,11 +8,11 @@ from uuid import UUID
 
 from permit.db import Database
 from permit.errors import Conflict, InvalidRequest, NotFound
-from permit.models import Device, Licence, MeterUsage
 from permit.queries import devices, licences
 from permit.queries.checks import DeviceSent
 from permit.security import licence_keys
 from permit.terms import LicenceTerms
+from permit.vendor_models import Device, Licence, MeterUsage
 
 
 class ProductArchived(Conflict):

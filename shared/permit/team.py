@@ -9,7 +9,6 @@ from permit.accounts import ACCOUNT, PAIR, throttled
 from permit.db import Database
 from permit.errors import Conflict, InvalidRequest, NotFound, Refusal, TooManyAttempts
 from permit.master_keys import unseal
-from permit.models import ApiKey, User
 from permit.queries import team, users
 from permit.queries.users import LinkedUser
 from permit.roles import UserRole, is_above
@@ -20,6 +19,7 @@ from permit.security.sealing import SECOND_FACTOR, MasterKeys, Sealed
 from permit.security.throttling import parse_throttle_key, throttle_keys
 from permit.tenancy import new_email
 from permit.vendor_api import Caller
+from permit.vendor_models import ApiKey, User
 
 _INVITATION_HOURS = 72
 _RESET_HOURS = 24

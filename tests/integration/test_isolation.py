@@ -105,7 +105,7 @@ def test_without_a_tenant_there_are_no_rows(
 
 
 def enter(connection: psycopg.Connection[Any], vendor: Vendor) -> None:
-    connection.execute("SELECT permit.enter_as_operator(%s)", [vendor.tenant_id])
+    connection.execute("SELECT permit.enter_by_command(%s, NULL)", [vendor.tenant_id])
 
 
 def test_an_entered_tenant_sees_its_own_rows(

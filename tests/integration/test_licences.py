@@ -456,8 +456,10 @@ def test_licences_are_found_by_policy_and_hint(
 
     by_hint = vendor.call("GET", "/v1/licences", query={"key_hint": ada["key_hint"].lower()})
     by_policy = vendor.call("GET", "/v1/licences", query={"policy_id": ada["policy_id"]})
+    by_product = vendor.call("GET", "/v1/licences", query={"product": vendor.product_id})
 
     assert [ada["id"]] == [item["id"] for item in by_hint["items"]]
+    assert 5 == len(by_product["items"])
     assert [catalogue["ünal"]["id"], ada["id"]] == [item["id"] for item in by_policy["items"]]
 
 
@@ -480,3 +482,42 @@ def test_a_bad_filter_is_refused(
     answer = deployment.call("GET", "/v1/licences", query=query, token=vendor.token)
 
     assert (422, field) == (answer.status, answer.body["errors"][0]["field"])
+
+
+def test_a_holder_is_found_by_an_index(
+    deployment: Deployment, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among many, under row-level security: Postgres looks into the three folded columns."""
+    deployment.sql(
+        """
+        INSERT INTO permit.licences
+               (tenant_id, product_id, policy_id, key_hint, entitlements, metadata,
+                holder_name_folded, holder_email_folded, holder_reference_folded)
+        SELECT %s, %s, %s, 'MANY', '{}', '{}', 'name ' || n, n || '@example.com', 'r-' || n
+          FROM generate_series(1, 20000) AS n
+        """,
+        vendor.tenant_id,
+        vendor.product_id,
+        vendor.policy(),
+    )
+    deployment.sql("ANALYZE permit.licences")
+    database = deployment.environment("licences").database
+    fetch_all, plans = database.fetch_all, []
+
+    def explain(row_type: type[Any], statement: str, parameters: Any) -> list[Any]:
+        plans.append(
+            database._run(
+                lambda c: c.execute("EXPLAIN " + statement, parameters).fetchall(),
+                is_repeatable=False,
+            )
+        )
+        return fetch_all(row_type, statement, parameters)
+
+    monkeypatch.setattr(database, "fetch_all", explain)
+
+    vendor.call("GET", "/v1/licences", query={"holder": "777@"})
+
+    plan = str(plans)
+    for column in ("name", "email", "reference"):
+        assert f"licences_holder_{column}" in plan
+    assert "Seq Scan on licences" not in plan

@@ -1,5 +1,7 @@
 """Products and policies over the API: made, listed, changed, archived, deleted."""
 
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -233,3 +235,18 @@ def test_a_bad_page_is_refused(
 
     assert 422 == answer.status
     assert next(iter(query)) == answer.body["errors"][0]["field"]
+
+
+@pytest.mark.parametrize(
+    "instant", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "2026-01-01T00:00:00Z"]
+)
+def test_a_made_up_cursor_is_merely_useless(
+    deployment: Deployment, vendor: Vendor, instant: str
+) -> None:
+    """Another place in the caller's own list, never a 500."""
+    place = json.dumps([instant, "00000000-0000-0000-0000-000000000000"])
+    cursor = base64.urlsafe_b64encode(place.encode()).decode()
+
+    page = vendor.call("GET", "/v1/products", query={"cursor": cursor})
+
+    assert len(page["items"]) <= 1

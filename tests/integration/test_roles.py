@@ -18,7 +18,13 @@ DOORS = {
         *("change_member", "find_link", "use_link", "admit_proof_of_self", "change_own_password"),
     },
     "permit_operator": {
-        *("enter_as_operator", "find_account", "activate_device", "seat_device"),
+        *(
+            "enter_by_command",
+            "enter_as_operator",
+            "find_account",
+            "activate_device",
+            "seat_device",
+        ),
         *("list_sealed_keys", "list_sealed_factors", "count_sealed_keys"),
         *("replace_seal", "replace_factor_seal", "close_tenant", "erase_tenant"),
     },

@@ -51,7 +51,7 @@ def test_what_pins_is_recognised(statement: str) -> None:
         "UPDATE permit.users SET role = $1",
         "INSERT INTO t VALUES ($1) ON CONFLICT (id) DO UPDATE SET a = 1",
         "SELECT pg_advisory_xact_lock(1)",
-        "SELECT permit.enter_as_operator($1)",
+        "SELECT permit.enter_by_command($1, $2)",
     ],
 )
 def test_what_does_not_pin_is_let_through(statement: str) -> None:

@@ -58,14 +58,24 @@ $$;
 GRANT EXECUTE ON FUNCTION permit.enter_with_api_key(bytea, jsonb) TO permit_vendor;
 
 -- For the operator, whom IAM has let in; a tenant that is being erased is not there any more.
-CREATE OR REPLACE FUNCTION permit.enter_as_operator(p_tenant_id uuid) RETURNS void
+CREATE OR REPLACE FUNCTION permit.enter_by_command(p_tenant_id uuid, p_command text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
 BEGIN
     IF EXISTS (SELECT FROM permit.tenants AS t
                 WHERE t.id = p_tenant_id AND t.closed_at IS NOT NULL) THEN
         RAISE EXCEPTION 'this tenant is being erased' USING ERRCODE = 'no_data_found';
     END IF;
-    PERFORM permit.act_as(p_tenant_id, 'operator', NULL, 'operator', '{}');
+    PERFORM permit.act_as(p_tenant_id, 'operator', NULL, 'operator',
+                          jsonb_build_object('action', p_command));
+END
+$$;
+GRANT EXECUTE ON FUNCTION permit.enter_by_command(uuid, text) TO permit_operator;
+
+-- As the version before calls it.
+CREATE OR REPLACE FUNCTION permit.enter_as_operator(p_tenant_id uuid) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+BEGIN
+    PERFORM permit.enter_by_command(p_tenant_id, NULL);
 END
 $$;
 GRANT EXECUTE ON FUNCTION permit.enter_as_operator(uuid) TO permit_operator;

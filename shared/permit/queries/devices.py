@@ -6,9 +6,9 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from permit.db import Database
-from permit.models import Device, MeterUsage, Seating
 from permit.paging import Place
 from permit.queries.checks import DeviceSent
+from permit.vendor_models import Device, MeterUsage, Seating
 
 
 def list_devices(

@@ -9,8 +9,8 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from permit.db import Database
-from permit.models import Licence
 from permit.paging import Place
+from permit.vendor_models import Licence
 
 UNLIMITED = -1
 
@@ -198,7 +198,9 @@ def list_licences(
                 OR (l.created_at, l.id) < (%(after)s, %(after_id)s::uuid))
            AND (%(product)s::text IS NULL OR l.product_id = (
                 SELECT o.id FROM permit.products AS o
-                 WHERE o.tenant_id = %(tenant_id)s AND o.code = %(product)s))
+                 WHERE o.tenant_id = %(tenant_id)s
+                   AND (o.code = %(product)s OR o.id::text = %(product)s)
+                 ORDER BY o.code = %(product)s DESC LIMIT 1))
            AND (%(policy_id)s::uuid IS NULL OR l.policy_id = %(policy_id)s)
            AND (%(status)s::text IS NULL
                 OR %(status)s = permit.licence_status(

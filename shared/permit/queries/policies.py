@@ -8,9 +8,9 @@ from psycopg.types.json import Jsonb
 
 from permit.db import Database
 from permit.errors import Conflict
-from permit.models import Policy
 from permit.paging import Place
 from permit.terms import PolicyTerms
+from permit.vendor_models import Policy
 
 _COLUMNS: LiteralString = """
     p.id, p.product_id, p.name, p.duration, p.starts, p.on_expiry, p.grace, p.max_devices,

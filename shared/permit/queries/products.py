@@ -6,8 +6,8 @@ import psycopg
 
 from permit.db import Database
 from permit.errors import Conflict, NotFound
-from permit.models import Product
 from permit.paging import Place
+from permit.vendor_models import Product
 
 
 class ProductCodeTaken(Conflict):

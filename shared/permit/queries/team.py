@@ -5,15 +5,15 @@ from datetime import datetime
 from uuid import UUID
 
 from permit.db import Database
-from permit.models import ApiKey, AuditEvent
 from permit.paging import Place
+from permit.vendor_models import ApiKey, AuditEvent
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditFilter:
-    actor_id: UUID | None = None
+    actor: UUID | None = None
     action: str | None = None
-    subject_id: UUID | None = None
+    subject: UUID | None = None
     subject_kind: str | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -105,9 +105,9 @@ def list_events(
          WHERE e.tenant_id = %(tenant_id)s
            AND (%(after)s::timestamptz IS NULL
                 OR (e.occurred_at, e.id) < (%(after)s, %(after_id)s::uuid))
-           AND (%(actor_id)s::uuid IS NULL OR e.actor_id = %(actor_id)s)
+           AND (%(actor)s::uuid IS NULL OR e.actor_id = %(actor)s)
            AND (%(action)s::text IS NULL OR e.action = %(action)s)
-           AND (%(subject_id)s::uuid IS NULL OR e.subject_id = %(subject_id)s)
+           AND (%(subject)s::uuid IS NULL OR e.subject_id = %(subject)s)
            AND (%(subject_kind)s::text IS NULL OR e.subject_kind = %(subject_kind)s)
            AND (%(since)s::timestamptz IS NULL OR e.occurred_at >= %(since)s)
            AND (%(until)s::timestamptz IS NULL OR e.occurred_at < %(until)s)

@@ -10,9 +10,9 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from permit.db import Database
-from permit.models import User
 from permit.paging import Place
 from permit.queries.tenants import EmailTaken
+from permit.vendor_models import User
 
 _COLUMNS: LiteralString = """
     u.id, u.email, u.name, u.role,
