@@ -59,6 +59,10 @@ class ImportedUser(Contract):
     bcrypt_hash: Annotated[str, bounded(1, 100)]
 
 
+class UserEmail(Contract):
+    email: Email
+
+
 class NewPassword(Contract):
     email: Email
     password: Password | None = None
@@ -171,6 +175,11 @@ def import_user(arguments: ImportedUser) -> Result:
 @command("set-password", NewPassword)
 def set_password(arguments: NewPassword) -> Result:
     return _user(tenancy.set_password(database, **arguments.model_dump()))
+
+
+@command("remove-second-factor", UserEmail)
+def remove_second_factor(arguments: UserEmail) -> Result:
+    return _user(tenancy.remove_second_factor(database, email=arguments.email))
 
 
 @command("create-product", NewProduct)

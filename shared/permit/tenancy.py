@@ -8,7 +8,7 @@ from permit import proof_keys
 from permit.accounts import fold_email
 from permit.db import Database
 from permit.errors import InvalidRequest, NotFound
-from permit.queries import tenants
+from permit.queries import tenants, users
 from permit.secret_sources import SecretSource
 from permit.security import passwords
 from permit.security.passwords import UnacceptablePassword
@@ -71,6 +71,22 @@ def set_password(database: Database, *, email: str, password: str | None) -> New
         user_id=account.user_id,
         email=email,
         generated_password=generated,
+    )
+
+
+def remove_second_factor(database: Database, *, email: str) -> NewUser:
+    """For who has lost it and has no colleague to help him. Raises NotFound."""
+    email = fold_email(email)
+    account = tenants.find_account(database, email)
+    if account is None:
+        raise NotFound
+    with database.tenant_as_operator(account.tenant_id):
+        users.remove_factor(database, account.tenant_id, account.user_id)
+    return NewUser(
+        tenant_id=account.tenant_id,
+        user_id=account.user_id,
+        email=email,
+        generated_password=None,
     )
 
 

@@ -44,7 +44,7 @@ LICENCE_COMMANDS: dict[str, dict[str, Any]] = {
 }
 OTHER_COMMANDS = {
     *("create-tenant", "set-password", "rotate-token-key", "withdraw-token-key"),
-    *("rotate-master-key", "help"),
+    *("rotate-master-key", "help", "remove-second-factor"),
 }
 
 

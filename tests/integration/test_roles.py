@@ -70,6 +70,7 @@ TABLES = {
         "swaps": {"SELECT"},
         "licence_checks": {"SELECT"},
         "api_keys": {"SELECT"},
+        "recovery_codes": {"SELECT", "DELETE"},
         "audit_events": {"SELECT"},
         "usage": {"SELECT"},
     },

@@ -195,6 +195,18 @@ def test_a_colleague_who_lost_it_is_helped(deployment: Deployment, vendor: Vendo
     vendor.log_in(colleague["email"], "a long enough passphrase")
 
 
+def test_the_operator_helps_who_has_nobody(
+    deployment: Deployment, vendor: Vendor, enrolled: dict[str, Any]
+) -> None:
+    """The only owner, without his authenticator and his recovery codes."""
+    deployment.operator("remove-second-factor", email=vendor.email)
+
+    vendor.log_in(vendor.email, vendor.password)
+    assert [] == deployment.sql("SELECT * FROM permit.recovery_codes")
+    unknown = deployment.refused("remove-second-factor", email="nobody@example.com")
+    assert "not_found" == unknown["code"]
+
+
 def test_it_outlives_a_rotation_of_the_master_key(
     deployment: Deployment, vendor: Vendor, enrolled: dict[str, Any]
 ) -> None:

@@ -66,3 +66,4 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON permit.user_links TO permit_doors;
 GRANT SELECT, INSERT, DELETE ON permit.recovery_codes TO permit_doors;
 GRANT SELECT, UPDATE, DELETE ON permit.api_keys TO permit_doors;
 GRANT SELECT ON permit.api_keys TO permit_operator;
+GRANT SELECT, DELETE ON permit.recovery_codes TO permit_operator;
