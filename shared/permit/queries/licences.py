@@ -33,6 +33,8 @@ _RULES: LiteralString = """
       JOIN permit.products AS product
         ON product.tenant_id = l.tenant_id AND product.id = l.product_id
 """
+# What a statement answers that has changed a licence, as `l` of its WITH.
+_CHANGED: LiteralString = "SELECT" + _COLUMNS + "FROM l" + _RULES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,11 +247,8 @@ def set_suspended(database: Database, tenant_id: UUID, licence_id: UUID) -> Lice
                AND suspended_at IS NULL AND revoked_at IS NULL
             RETURNING *
         )
-        SELECT
         """
-        + _COLUMNS
-        + "FROM l"
-        + _RULES,
+        + _CHANGED,
         {"tenant_id": tenant_id, "licence_id": licence_id},
     )
 
@@ -266,11 +265,8 @@ def set_reinstated(database: Database, tenant_id: UUID, licence_id: UUID) -> Lic
                AND suspended_at IS NOT NULL AND revoked_at IS NULL
             RETURNING *
         )
-        SELECT
         """
-        + _COLUMNS
-        + "FROM l"
-        + _RULES,
+        + _CHANGED,
         {"tenant_id": tenant_id, "licence_id": licence_id},
     )
 
@@ -286,11 +282,8 @@ def set_revoked(database: Database, tenant_id: UUID, licence_id: UUID) -> Licenc
              WHERE tenant_id = %(tenant_id)s AND id = %(licence_id)s AND revoked_at IS NULL
             RETURNING *
         )
-        SELECT
         """
-        + _COLUMNS
-        + "FROM l"
-        + _RULES,
+        + _CHANGED,
         {"tenant_id": tenant_id, "licence_id": licence_id},
     )
 
@@ -327,11 +320,8 @@ def set_renewed(
                AND coalesce(%(expires_at)s::timestamptz > r.starts_at, true)
             RETURNING r.*
         )
-        SELECT
         """
-        + _COLUMNS
-        + "FROM l"
-        + _RULES,
+        + _CHANGED,
         {
             "tenant_id": tenant_id,
             "licence_id": licence_id,
@@ -442,11 +432,8 @@ def set_terms(
                AND coalesce(c.expires_at > c.starts_at, true)
             RETURNING r.*
         )
-        SELECT
         """
-        + _COLUMNS
-        + "FROM l"
-        + _RULES,
+        + _CHANGED,
         {**values, "given": list(terms), "tenant_id": tenant_id, "licence_id": licence_id},
     )
 
