@@ -4,7 +4,6 @@
 compares. What differs from run to run (ids, keys, tokens, times) is written as what stands for it.
 """
 
-import base64
 import json
 import re
 from collections.abc import Iterator
@@ -14,9 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from cryptography.hazmat.primitives.hashes import SHA1
-from cryptography.hazmat.primitives.twofactor.totp import TOTP
-
+from authenticator import code
 from deployment import Deployment
 from permit.migrate import LOGIN_ROLES, migrate
 from permit.security import licence_keys
@@ -301,16 +298,16 @@ def _team(day: Play, token: str) -> None:
 def _second_factor(day: Play, own: str, sign_in: dict[str, str]) -> None:
     path = "/v1/users/me/second-factor"
     secret = day.do(f"POST {path}", token=own)["secret"]
-    codes = day.do(f"POST {path}/confirm", {"code": _code(secret, -1)}, token=own)
+    codes = day.do(f"POST {path}/confirm", {"code": code(secret, steps=-1)}, token=own)
     first = day.deployment.send("login", sign_in).body
     day.do(
         "POST /v1/login/second-factor",
-        {"mfa_token": first["mfa_token"], "code": _code(secret, 0)},
+        {"mfa_token": first["mfa_token"], "code": code(secret)},
     )
     recovery = {"code": codes["recovery_codes"][0]}
     day.do(f"POST {path}/remove", recovery, status=204, token=own)
     secret = day.deployment.call("POST", path, token=own).body["secret"]
-    day.deployment.call("POST", f"{path}/confirm", {"code": _code(secret, 0)}, token=own)
+    day.deployment.call("POST", f"{path}/confirm", {"code": code(secret)}, token=own)
     me = day.deployment.call("GET", "/v1/users/me", token=own).body
     owner = day.deployment.send("login", {"email": OWNER, "password": OWNERS_PASSWORD}).body
     day.do(
@@ -319,12 +316,6 @@ def _second_factor(day: Play, own: str, sign_in: dict[str, str]) -> None:
         token=owner["access_token"],
         user_id=me["id"],
     )
-
-
-def _code(secret: str, steps: int) -> str:
-    now = int(datetime.now(UTC).timestamp()) + 30 * steps
-    totp = TOTP(base64.b32decode(secret), 6, SHA1(), 30)  # noqa: S303 (RFC 6238)
-    return totp.generate(now).decode()
 
 
 def _played() -> Iterator[dict[str, Any]]:

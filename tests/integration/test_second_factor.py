@@ -6,21 +6,14 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from cryptography.hazmat.primitives.hashes import SHA1
-from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
+from authenticator import code
 from deployment import Answer, Deployment, Vendor
 from permit.queries import accounts
 from permit.security import second_factor
 from racing import race
 
 PATH = "/v1/users/me/second-factor"
-
-
-def code(secret: str, *, steps: int = 0) -> str:
-    """As an authenticator computes it, so many steps from now."""
-    now = datetime.now(UTC).timestamp() + 30 * steps
-    return TOTP(base64.b32decode(secret), 6, SHA1(), 30).generate(int(now)).decode()  # noqa: S303 (RFC 6238)
 
 
 @pytest.fixture
