@@ -5,7 +5,8 @@ from math import prod
 
 import pytest
 
-from sam_template import ROOT, written
+from sam_template import ROOT, deployed, nested, written
+from template_variants import variant
 
 TEXT = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
@@ -49,6 +50,29 @@ def test_every_total_is_the_sum_of_its_lines(name: str) -> None:
     *lines, (_, total) = columns()[name]
 
     assert float(total) == pytest.approx(sum(float(amount) for _, amount in lines))
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("standard", {"Engine": "aurora", "ProxyName": "permit"}),
+        ("frugal", {"Engine": "instance", "ProxyName": ""}),
+    ],
+)
+def test_alarms_are_charged_for_each_metric(name: str, parameters: dict[str, str]) -> None:
+    """The main stack's and those of the nested one that has the others."""
+    alarms = [
+        resource["Properties"]
+        for resources in (deployed(), variant(nested("observability"), **parameters))
+        for resource in resources.values()
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+    ]
+    metrics = sum(
+        len([each for each in alarm.get("Metrics", [{"MetricStat": {}}]) if "MetricStat" in each])
+        for alarm in alarms
+    )
+
+    assert f"{metrics} × $0.10" in [how for how, _ in columns()[name]]
 
 
 def test_parameter_sets_name_parameters_of_the_template() -> None:
