@@ -31,6 +31,17 @@ def test_query_parameters_are_ignored(deployment: Deployment, event: str) -> Non
     assert statuses[0] == statuses[1] < 500
 
 
+def test_names_of_headers_are_of_any_case(deployment: Deployment) -> None:
+    """API Gateway sends them in lower case, `sam local start-api` as it had them."""
+    event = load_event("licence_check")
+    event["headers"] = {name.title(): value for name, value in event["headers"].items()}
+    answered = deployment.invoke("licence_check", event)
+    event["headers"]["Content-Type"] = "text/plain"
+    refused = deployment.invoke("licence_check", event)
+
+    assert (answered["statusCode"], refused["statusCode"]) == (200, 415)
+
+
 SECRETS = [
     ("login", "PERMIT_TOKEN_KEYS"),
     ("login", "PERMIT_THROTTLE_KEY"),
