@@ -100,7 +100,7 @@ policies: .venv-checkov/.installed ## The same, by checkov; with the standard pa
 
 .PHONY: test-unit
 test-unit: setup ## Tests without a database
-	$(PYTEST) tests/unit
+	$(PYTEST) tests/unit tests/template
 
 .PHONY: test-integration
 test-integration: .venv/.installed ## Tests against a real Postgres
@@ -133,8 +133,8 @@ sam: setup ## Every event by `sam local invoke`, where Docker is
 
 .PHONY: openapi
 openapi: .venv/.installed ## Write the API's description, docs/openapi.json, and its examples
-	PYTHONPATH=$$PYTHONPATH:tests $(BIN)/python -m tests.scenario >/dev/null
-	$(BIN)/python -m local.openapi
+	$(BIN)/python -m tests.support.scenario >/dev/null
+	$(BIN)/python -m tools.openapi
 
 .PHONY: migrations-hash
 migrations-hash: .venv/.installed-run ## Write the hash of the migrations into template.yaml
@@ -147,9 +147,8 @@ deploy-check: lint types template policies ## All that can be checked before a d
 	@changed=$$(find template.yaml stacks functions layers shared -newer .aws-sam/build/template.yaml \
 	    -type f -not -path '*/__pycache__/*' | head -3); \
 	    test -z "$$changed" || { echo "changed since it was built: $$changed: make build" >&2; exit 1; }
-	$(PYTEST) tests/unit/test_template*.py tests/unit/test_stack*.py tests/unit/test_migrations_hash.py \
-	    tests/unit/test_cost.py tests/unit/test_certificates.py tests/unit/test_rds_token.py \
-	    tests/unit/test_samconfig.py tests/artifact/test_files.py
+	$(PYTEST) tests/template tests/unit/test_certificates.py tests/unit/test_rds_token.py \
+	    tests/artifact/test_files.py
 	@echo 'make deploy-check: ready; what only an account can prove is listed in docs/deploy.md.'
 
 .PHONY: bench

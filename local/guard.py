@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 
-from local.account import Account
+from local.postgres.account import Account
 from local.processes import dies_with_parent
 
 FAST_SHUTDOWN, IMMEDIATE_SHUTDOWN = signal.SIGINT, signal.SIGQUIT

@@ -10,11 +10,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from local.folder import Folder
-from local.functions import functions_of
+from local.functions.functions import functions_of
+from local.functions.variables import Site
 from local.refusal import CannotRun, exit_status
 from local.run import database
-from local.variables import Site
+from local.site.folder import Folder
 
 USAGE = "make operator ARGS='command name=text name:=json …'; the command help lists them all"
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.account import Account
+from local.postgres.account import Account
 
 PROJECT = Path(__file__).resolve().parent.parent
 STOP_SECONDS = 15

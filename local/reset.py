@@ -4,9 +4,9 @@ import os
 import shutil
 import sys
 
-from local.database import connect_given
-from local.folder import Folder
+from local.postgres.database import connect_given
 from local.refusal import exit_status
+from local.site.folder import Folder
 
 
 def reset() -> int:

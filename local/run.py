@@ -8,22 +8,22 @@ import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from local.database import Database, embedded_database, given_database
-from local.demo import Demo, demo
-from local.folder import Folder
-from local.functions import Functions, functions_of
-from local.gateway import Gateway
-from local.lifetime import (
+from local.functions.functions import Functions, functions_of
+from local.functions.schedule import run_schedules
+from local.functions.variables import Site
+from local.gateway.gateway import Gateway
+from local.gateway.server import serve
+from local.postgres.database import Database, embedded_database, given_database
+from local.refusal import CannotRun, exit_status
+from local.site.demo import Demo, demo
+from local.site.folder import Folder
+from local.site.lifetime import (
     end_with_make,
     end_with_postgres,
     signals_cancel,
     signals_interrupt,
     until_the_first_ends,
 )
-from local.refusal import CannotRun, exit_status
-from local.schedule import run_schedules
-from local.server import serve
-from local.variables import Site
 
 DEFAULT_PORT = 8000
 WELCOME = """

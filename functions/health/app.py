@@ -9,13 +9,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
 from permit import VERSION
-from permit.api import Api, answer
 from permit.contracts import Answer
 from permit.db import Database
+from permit.edge.api import Api, answer
 from permit.errors import DatabaseUnavailable
 from permit.migrate import required_version
-from permit.queries.operations import get_schema_version
 from permit.settings import ApiSettings
+from permit.upkeep import get_schema_version
 
 Status = Literal["ok", "fail"]
 

@@ -8,10 +8,10 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from permit.api import Api
 from permit.db import Database
+from permit.edge.api import Api
 from permit.errors import NotFound
-from permit.queries.proof_keys import list_published
+from permit.keys.queries import list_published
 from permit.security.jwk import JwkSet, parse_jwk_set, public_jwk
 from permit.settings import JwksSettings
 

@@ -8,18 +8,19 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, model_validator
 
-from permit import licensing, metering
-from permit.api import Api, answer
+from permit.check import check as licensing
+from permit.check import usage as metering
+from permit.check.check import CheckOutcome
+from permit.check.device_spec import DeviceSpec, Fingerprint, LicenceKey, fingerprint_hash
+from permit.check.facts import LicenceFacts
+from permit.check.proofs import ProofKeys, prove, prove_usage
+from permit.check.usage import UsageSent
+from permit.check.verdicts import Question
 from permit.contracts import Answer, Contract, Day, Entitlement, bounded
 from permit.db import Database
-from permit.device_spec import DeviceSpec, Fingerprint, LicenceKey, fingerprint_hash
+from permit.edge.api import Api, answer
 from permit.errors import InvalidRequest
-from permit.licensing import CheckOutcome
-from permit.metering import UsageSent
-from permit.models import LicenceFacts
-from permit.proofs import ProofKeys, prove, prove_usage
 from permit.settings import CheckSettings
-from permit.verdicts import Question
 
 
 class CheckRequest(Contract):

@@ -8,8 +8,7 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, model_validator
 
-from permit import issuing
-from permit.api import answer
+from permit.check.device_spec import DeviceSpec, LicenceKey
 from permit.contracts import (
     Answer,
     Contract,
@@ -22,9 +21,11 @@ from permit.contracts import (
     bounded,
 )
 from permit.db import Database
-from permit.device_spec import DeviceSpec, LicenceKey
+from permit.edge.api import answer
+from permit.edge.operations import Caller, VendorApi
 from permit.errors import InvalidRequest, NotFound
-from permit.issuing import (
+from permit.licences import licences as issuing
+from permit.licences.licences import (
     DeviceBlocked,
     LicenceNotStarted,
     LicencePerpetual,
@@ -35,11 +36,10 @@ from permit.issuing import (
     PolicyWithoutDuration,
     ProductArchived,
 )
-from permit.paging import PageQuery, page, place
-from permit.queries import devices, licences
-from permit.queries.licences import LicenceFilter
-from permit.settings import VendorSettings
-from permit.terms import (
+from permit.licences.queries import devices, licences
+from permit.licences.queries.licences import LicenceFilter
+from permit.licences.rows import Device, Licence, MeterUsage
+from permit.licences.terms import (
     Devices,
     Entitlements,
     Holder,
@@ -51,8 +51,8 @@ from permit.terms import (
     Notes,
     fold,
 )
-from permit.vendor_api import Caller, VendorApi
-from permit.vendor_models import Device, Licence, MeterUsage
+from permit.paging import PageQuery, page, place
+from permit.settings import VendorSettings
 
 _MOST_IN_A_BATCH = 1_000
 Status = Literal["not_started", "active", "grace", "expired", "suspended", "revoked"]

@@ -5,11 +5,11 @@ from typing import Annotated, Any, Literal
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from permit import accounts
-from permit.accounts import LoginSecrets, Tokens
-from permit.api import Api, answer
 from permit.contracts import Answer, Contract, bounded
 from permit.db import Database
+from permit.edge.api import Api, answer
+from permit.people import sign_in as accounts
+from permit.people.sign_in import LoginSecrets, Tokens
 from permit.security.throttling import viewer_address
 from permit.settings import LoginSettings
 

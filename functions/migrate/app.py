@@ -13,7 +13,7 @@ import psycopg
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from permit.custom_resources import answer
+from permit.edge.custom_resources import answer
 from permit.migrate import LOGIN_ROLES, SignIn, migrate
 from permit.security import rds_token
 from permit.security.secret_formats import MalformedSecret, parse_json_object

@@ -15,20 +15,25 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 from pydantic_core import to_jsonable_python
 
-from permit import catalogue, issuing, key_rotation, proof_keys, tenancy, tenant_data
-from permit.api import problem, validate
+from permit.check.device_spec import DeviceSpec
 from permit.contracts import Contract, Email, Instant, Name, Overlap, Password, bounded
 from permit.db import Database
-from permit.device_spec import DeviceSpec
+from permit.edge.api import problem, validate
 from permit.errors import InvalidRequest, Refusal, StatementFailed
-from permit.issuing import Order
-from permit.queries import products
-from permit.queries.licences import seats
-from permit.roles import UserRole
+from permit.keys import proof_keys
+from permit.keys import rotation as key_rotation
+from permit.licences import licences as issuing
+from permit.licences import products as catalogue
+from permit.licences.licences import Order
+from permit.licences.queries import products
+from permit.licences.queries.licences import seats
+from permit.licences.terms import Code, Devices, Id, LicenceTerms, PolicyTerms
+from permit.people import export as tenant_data
+from permit.people import tenants as tenancy
+from permit.people.callers import UserRole
+from permit.people.tenants import NewUser
 from permit.security.token_keys import TokenKeys
 from permit.settings import OperatorSettings
-from permit.tenancy import NewUser
-from permit.terms import Code, Devices, Id, LicenceTerms, PolicyTerms
 
 Result = dict[str, Any]
 

@@ -7,17 +7,17 @@ from uuid import UUID
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
-from permit import catalogue
 from permit.contracts import Answer, Contract, Lease, Name, SeatTtl, Term
 from permit.db import Database
+from permit.edge.operations import Caller, VendorApi
+from permit.licences import products as catalogue
+from permit.licences.queries import policies, products
+from permit.licences.queries.policies import PolicyInUse
+from permit.licences.queries.products import ProductCodeTaken
+from permit.licences.rows import Policy, Product
+from permit.licences.terms import Code, Devices, Entitlements, Id, MeterAnswer, Meters, PolicyTerms
 from permit.paging import PageQuery, page, place
-from permit.queries import policies, products
-from permit.queries.policies import PolicyInUse
-from permit.queries.products import ProductCodeTaken
 from permit.settings import VendorSettings
-from permit.terms import Code, Devices, Entitlements, Id, MeterAnswer, Meters, PolicyTerms
-from permit.vendor_api import Caller, VendorApi
-from permit.vendor_models import Policy, Product
 
 
 class NewProduct(Contract):

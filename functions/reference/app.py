@@ -9,7 +9,7 @@ from aws_lambda_powertools.event_handler.openapi.swagger_ui import generate_swag
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 import permit
-from permit.api import Api
+from permit.edge.api import Api
 from permit.settings import EdgeSettings
 
 # An hour: a deployment changes it, and nobody minds it being that late.

@@ -7,8 +7,8 @@ from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from permit import upkeep as operations
 from permit.db import Database
-from permit.queries import operations
 from permit.settings import DatabaseSettings
 
 database = Database(DatabaseSettings.from_environment())

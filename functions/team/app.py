@@ -8,18 +8,19 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, model_validator
 
-from permit import team
 from permit.contracts import Answer, Contract, Email, Instant, Name, Password, bounded
 from permit.db import Database
+from permit.edge.operations import Caller, VendorApi
 from permit.errors import InvalidRequest, Refusal, TooManyAttempts
+from permit.licences.rows import ApiKey, AuditEvent, User
 from permit.paging import PageQuery, page, place
-from permit.queries import team as team_queries
-from permit.queries import users
-from permit.queries.team import AuditFilter
-from permit.queries.tenants import EmailTaken
-from permit.roles import ApiKeyRole, UserRole
-from permit.settings import TeamSettings
-from permit.team import (
+from permit.people import users as team
+from permit.people.callers import ApiKeyRole, UserRole
+from permit.people.queries import api_keys as team_queries
+from permit.people.queries import users
+from permit.people.queries.api_keys import AuditFilter
+from permit.people.queries.tenants import EmailTaken
+from permit.people.users import (
     AboveYourRole,
     InvalidLink,
     LastOwner,
@@ -30,8 +31,7 @@ from permit.team import (
     SecondFactorOn,
     WrongProof,
 )
-from permit.vendor_api import Caller, VendorApi
-from permit.vendor_models import ApiKey, AuditEvent, User
+from permit.settings import TeamSettings
 
 LinkToken = Annotated[str, bounded(1, 256)]
 Code = Annotated[str, bounded(6, 32)]

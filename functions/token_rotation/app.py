@@ -7,9 +7,9 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import BaseModel, Field
 
-from permit.secrets_aws import secret_by_arn
+from permit.keys.token_rotation import CannotRotate, TokenRotation
+from permit.secrets.aws import secret_by_arn
 from permit.settings import TokenRotationSettings
-from permit.token_rotation import CannotRotate, TokenRotation
 
 settings = TokenRotationSettings.from_environment()
 logger = Logger()

@@ -21,8 +21,8 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from permit.secret_sources import SecretSource, variable_name
-from permit.secrets_aws import secret_by_arn
+from permit.secrets.aws import secret_by_arn
+from permit.secrets.sources import SecretSource, variable_name
 
 _WEB_ADDRESS = re.compile(
     r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?(?:/[^\s?#]*)?"

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from artifacts import HOST, Artifacts, build, find_python, install_runtime
-from lambda_runtime import RunningFunction, Runtime, running_function
 from permit.migrate import LOGIN_ROLES
-from sam_template import events, functions, routes, written
-from servers import PASSWORD, Server, embedded
+from tests.support.artifacts import HOST, Artifacts, build, find_python, install_runtime
+from tests.support.lambda_runtime import RunningFunction, Runtime, running_function
+from tests.support.sam_template import events, functions, routes, written
+from tests.support.servers import PASSWORD, Server, embedded
 
 _DATABASE = "permit"
 # Port 9 is never listened on: the probe finds nothing there, and the rotation no AWS.

@@ -5,8 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from artifacts import Artifacts
-from sam_template import ROOT
+from tests.support.artifacts import Artifacts
+from tests.support.sam_template import ROOT
 
 ROWS = (
     "`SELECT 1`, as psycopg sends it",

@@ -16,17 +16,23 @@ from typing import Any
 
 import pytest
 
-from artifacts import Artifacts, install_runtime
-from extension_double import Extension, serving
-from iam_tokens import Identity
-from lambda_runtime import RunningFunction, Runtime, environment, running_function
 from permit.migrate import LOGIN_ROLES
 from permit.security.token_keys import TokenKeys
-from pinning import pins
-from proxy_double import ProxyDouble, proxying
-from sam_template import events, functions, routes, written
-from servers import PASSWORD, Server, behind_pgbouncer, embedded, is_pgbouncer_installed
-from tls import Authority
+from tests.support.artifacts import Artifacts, install_runtime
+from tests.support.extension_double import Extension, serving
+from tests.support.iam_tokens import Identity
+from tests.support.lambda_runtime import RunningFunction, Runtime, environment, running_function
+from tests.support.pinning import pins
+from tests.support.proxy_double import ProxyDouble, proxying
+from tests.support.sam_template import events, functions, routes, written
+from tests.support.servers import (
+    PASSWORD,
+    Server,
+    behind_pgbouncer,
+    embedded,
+    is_pgbouncer_installed,
+)
+from tests.support.tls import Authority
 
 ACCOUNT = "arn:aws:{service}:eu-west-1:123456789012:{name}"
 DATABASE = "permit"

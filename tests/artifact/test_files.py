@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from artifacts import ARCHITECTURES, Artifacts, build
-from sam_template import functions, written
+from tests.support.artifacts import ARCHITECTURES, Artifacts, build
+from tests.support.sam_template import functions, written
 
 ELF_MACHINES = {"arm64": 183, "x86_64": 62}
 # PEP 552: hash-based, and not checked against the source.

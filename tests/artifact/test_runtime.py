@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sam_template import events, functions
+from tests.support.sam_template import events, functions
 
 HTTP_EVENTS = {
     # The tenant and the licence of the events do not exist here, and their refresh token never did.

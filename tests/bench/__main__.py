@@ -4,9 +4,6 @@ import sys
 import time
 from pathlib import Path
 
-from artifacts import Artifacts
-from deployment import Deployment
-from servers import Server
 from tests.bench import report
 from tests.bench.built import NotHere, Programs
 from tests.bench.cold import cold_rows
@@ -20,6 +17,9 @@ from tests.bench.sizes import Size, measure_sizes
 from tests.bench.vendor import vendor_rows
 from tests.bench.warm_checks import check_rows, licences_rows
 from tests.bench.workers import Workers
+from tests.support.artifacts import Artifacts
+from tests.support.deployment import Deployment
+from tests.support.servers import Server
 
 
 def main() -> int:

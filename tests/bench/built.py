@@ -7,9 +7,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from artifacts import HOST, Artifacts, build, find_python
-from sam_template import ROOT
 from tests.bench.programs import Program
+from tests.support.artifacts import HOST, Artifacts, build, find_python
+from tests.support.sam_template import ROOT
 
 _HERE = Path(__file__).parent
 

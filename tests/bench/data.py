@@ -9,10 +9,10 @@ from itertools import cycle, islice
 
 import psycopg
 
-from deployment import Deployment, Vendor
 from permit.migrate import LOGIN_ROLES, migrate
 from permit.security import licence_keys
-from servers import PASSWORD, Server
+from tests.support.deployment import Deployment, Vendor
+from tests.support.servers import PASSWORD, Server
 
 Device = list[str]  # licence key, fingerprint
 

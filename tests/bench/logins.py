@@ -4,13 +4,13 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from deployment import Vendor
 from tests.bench.data import Database
 from tests.bench.interleaved import interleave
 from tests.bench.plan import Plan
 from tests.bench.rows import SELECT_1, Row, ratio_row
 from tests.bench.samples import Samples
 from tests.bench.workers import Workers
+from tests.support.deployment import Vendor
 
 
 def login_rows(workers: Workers, plan: Plan, database: Database, vendor: Vendor) -> list[Row]:

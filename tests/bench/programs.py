@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deployment import load_event
+from tests.support.deployment import load_event
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,10 +6,10 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sam_template import ROOT
-from servers import Server
 from tests.bench.rows import HEADINGS, Row, markdown
 from tests.bench.sizes import Size, size_table
+from tests.support.sam_template import ROOT
+from tests.support.servers import Server
 
 DOCUMENT = ROOT / "docs" / "performance.md"
 _BEGIN = "<!-- figures: written by `make bench` -->"

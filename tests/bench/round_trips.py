@@ -1,9 +1,9 @@
 """How often the warm check and the warm login wait for the database."""
 
-from deployment import Vendor
 from tests.bench.data import Database
 from tests.bench.rows import Row, limit_row
 from tests.bench.workers import Workers
+from tests.support.deployment import Vendor
 
 
 def round_trip_rows(workers: Workers, database: Database, vendor: Vendor) -> list[Row]:

@@ -5,7 +5,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from servers import Server, embedded
+from tests.support.servers import Server, embedded
 
 
 @contextmanager

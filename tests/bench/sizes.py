@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deployment import Vendor, load_event
 from permit.migrate import LOGIN_ROLES
-from sam_template import written
-from servers import PASSWORD
 from tests.bench.built import Programs
 from tests.bench.data import OWNER, Database
 from tests.bench.plan import Plan
@@ -18,6 +15,9 @@ from tests.bench.programs import Program, tail
 from tests.bench.rows import markdown
 from tests.bench.samples import Samples, milliseconds
 from tests.bench.vendor import make_api_key
+from tests.support.deployment import Vendor, load_event
+from tests.support.sam_template import written
+from tests.support.servers import PASSWORD
 
 WHOLE_PROCESSOR = 1769  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 HEADINGS = (

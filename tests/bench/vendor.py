@@ -5,13 +5,13 @@ import hashlib
 import json
 from typing import Any
 
-from deployment import Vendor
 from tests.bench.data import Database, Template
 from tests.bench.interleaved import interleave
 from tests.bench.plan import Plan
 from tests.bench.rows import SELECT_1, Row, ratio_row
 from tests.bench.samples import Samples, milliseconds
 from tests.bench.workers import Workers
+from tests.support.deployment import Vendor
 
 API_KEY = "permit_ak_of-a-vendor-whose-licences-are-measured"
 BATCH = 1_000

@@ -10,12 +10,18 @@ from typing import Any
 
 import pytest
 
-from deployment import Deployment
 from permit.db import Database
 from permit.migrate import LOGIN_ROLES, migrate
 from permit.settings import DatabaseSettings
-from relay import Relay, relay_to
-from servers import PASSWORD, Server, behind_pgbouncer, embedded, is_pgbouncer_installed
+from tests.support.deployment import Deployment
+from tests.support.relay import Relay, relay_to
+from tests.support.servers import (
+    PASSWORD,
+    Server,
+    behind_pgbouncer,
+    embedded,
+    is_pgbouncer_installed,
+)
 
 _numbers = count()
 _TEMPLATE = "permit_template"

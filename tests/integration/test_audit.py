@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from deployment import Deployment, Vendor, connected
+from tests.support.deployment import Deployment, Vendor, connected
 
 EMAIL = "ada@example.com"
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from deployment import FINGERPRINT, Answer, Deployment
-from refusals import MARK, assert_refused
+from tests.support.deployment import FINGERPRINT, Answer, Deployment
+from tests.support.refusals import MARK, assert_refused
 
 ROUTES = {"check": "licence_check", "release": "licence_release"}
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deployment import Deployment
+from tests.support.deployment import Deployment
 
 HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)

@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from deployment import FINGERPRINT, Deployment
-from refusals import MARK, assert_refused
+from tests.support.deployment import FINGERPRINT, Deployment
+from tests.support.refusals import MARK, assert_refused
 
 NUL = "\x00"
 SURROGATE = "\ud800"

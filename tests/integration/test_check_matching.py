@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from deployment import Deployment
+from tests.support.deployment import Deployment
 
 FIRST = "fingerprint-of-the-first-machine"
 CHANGED = "fingerprint-after-a-repair"

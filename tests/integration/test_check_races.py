@@ -7,10 +7,10 @@ from uuid import UUID
 
 import pytest
 
-from deployment import FINGERPRINT, Deployment
-from permit import issuing
 from permit.db import Database
-from racing import check_database, checking, held_up, race
+from permit.licences import licences as issuing
+from tests.support.deployment import FINGERPRINT, Deployment
+from tests.support.racing import check_database, checking, held_up, race
 
 OTHER = "fingerprint-of-another-machine"
 HOUR = timedelta(hours=1)

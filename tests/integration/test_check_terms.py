@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from deployment import FINGERPRINT, Deployment
-from proof_reading import read_proof
+from tests.support.deployment import FINGERPRINT, Deployment
+from tests.support.proof_reading import read_proof
 
 DAY = timedelta(days=1)
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from deployment import FINGERPRINT, Answer, Deployment, Vendor
-from proof_reading import Proof, read_proof
+from tests.support.deployment import FINGERPRINT, Answer, Deployment, Vendor
+from tests.support.proof_reading import Proof, read_proof
 
 NONCE = "c29tZS1ub25jZQ"
 PAST_TERM = {"starts_at": "2020-01-01T00:00:00Z", "expires_at": "2021-01-01T00:00:00Z"}

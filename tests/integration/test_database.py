@@ -9,11 +9,11 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from deployment import Deployment
 from permit import db
 from permit.db import Database
 from permit.errors import DatabaseUnavailable
-from relay import Relay
+from tests.support.deployment import Deployment
+from tests.support.relay import Relay
 
 Open = Callable[..., Database]
 

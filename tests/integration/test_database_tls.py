@@ -10,17 +10,17 @@ from typing import Any
 import psycopg
 import pytest
 
-from deployment import Deployment
-from iam_tokens import Identity, Refused, verify
 from permit.db import Database
 from permit.errors import DatabaseUnavailable
 from permit.migrate import DatabaseNotReady
 from permit.security import rds_token
 from permit.settings import DatabaseSettings
-from pinning import pins
-from proxy_double import REGION, ProxyDouble, proxying
-from servers import PASSWORD
-from tls import Authority
+from tests.support.deployment import Deployment
+from tests.support.iam_tokens import Identity, Refused, verify
+from tests.support.pinning import pins
+from tests.support.proxy_double import REGION, ProxyDouble, proxying
+from tests.support.servers import PASSWORD
+from tests.support.tls import Authority
 
 EXPIRED = timedelta(days=-1)
 

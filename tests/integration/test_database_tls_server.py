@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from iam_tokens import Identity
 from permit.db import Database
 from permit.errors import DatabaseUnavailable
 from permit.settings import DatabaseSettings
-from servers import SUPERUSER, Server, behind_pgbouncer, is_pgbouncer_installed
-from tls import Authority
+from tests.support.iam_tokens import Identity
+from tests.support.servers import SUPERUSER, Server, behind_pgbouncer, is_pgbouncer_installed
+from tests.support.tls import Authority
 
 ROLE = Identity(access_key="ASIA", secret_key="s" * 40, session_token="t", user=SUPERUSER)
 Opened = Callable[[Authority], Database]

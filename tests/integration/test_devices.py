@@ -8,11 +8,11 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import KeySet
 
-from deployment import Deployment, Vendor
-from permit import metering
-from permit.metering import UsageSent
-from permit.verdicts import Question
-from racing import race
+from permit.check import usage as metering
+from permit.check.usage import UsageSent
+from permit.check.verdicts import Question
+from tests.support.deployment import Deployment, Vendor
+from tests.support.racing import race
 
 FINGERPRINT = "a-fingerprint-of-16"
 pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated via RFC 9864")

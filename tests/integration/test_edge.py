@@ -5,9 +5,9 @@ import logging
 
 import pytest
 
-from deployment import FUNCTION_OF, Context, Deployment, load_event
-from permit.secret_sources import SecretUnavailable
+from permit.secrets.sources import SecretUnavailable
 from permit.security.secret_formats import MalformedSecret
+from tests.support.deployment import FUNCTION_OF, Context, Deployment, load_event
 
 
 @pytest.mark.parametrize("event", FUNCTION_OF)

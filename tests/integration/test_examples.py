@@ -1,8 +1,8 @@
 """The examples of the API's description: played again, they are answered the same."""
 
-from deployment import Deployment
-from local.openapi import read_examples
-from scenario import play
+from tests.support.deployment import Deployment
+from tests.support.scenario import play
+from tools.openapi import read_examples
 
 
 def test_every_example_is_true(deployment: Deployment) -> None:

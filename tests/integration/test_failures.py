@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from deployment import FINGERPRINT, Deployment
 from permit.errors import StatementFailed
+from tests.support.deployment import FINGERPRINT, Deployment
 
 PRIVATE = "private-name-of-a-laptop"
 BROKEN = "ALTER TABLE permit.devices ADD CONSTRAINT broken CHECK (name IS NULL)"

@@ -12,7 +12,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from make_run import ROOT, Run, running
+from tests.support.make_run import ROOT, Run, running
 
 SCHEMATHESIS = "from schemathesis.cli import schemathesis; schemathesis()"
 BOUNDED = ("--max-examples", "3", "--seed", "1", "--phases", "examples,coverage,fuzzing")

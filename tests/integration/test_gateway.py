@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DRIVER = ROOT / "tests" / "gateway_driver.py"
+DRIVER = ROOT / "tests" / "support" / "gateway_driver.py"
 LIMIT = 3
 PATIENCE = 10.0
 TEMPLATE = """

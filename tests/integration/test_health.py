@@ -4,11 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from deployment import Answer, Deployment
 from permit import VERSION
 from permit.migrate import required_version
-from relay import Relay
-from stuck import stopped, within
+from tests.support.deployment import Answer, Deployment
+from tests.support.relay import Relay
+from tests.support.stuck import stopped, within
 
 FAILED = {"status": "fail", "latency_ms": None}
 

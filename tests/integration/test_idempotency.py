@@ -6,15 +6,16 @@ from uuid import UUID
 
 import pytest
 
-from deployment import Deployment, Vendor
-from permit import idempotency, issuing
-from permit.api import answer
 from permit.contracts import Answer
 from permit.db import Database
-from permit.idempotency import SentRequest
-from permit.issuing import Order
-from permit.terms import LicenceTerms
-from racing import acting, race
+from permit.edge import idempotency
+from permit.edge.api import answer
+from permit.edge.idempotency import SentRequest
+from permit.licences import licences as issuing
+from permit.licences.licences import Order
+from permit.licences.terms import LicenceTerms
+from tests.support.deployment import Deployment, Vendor
+from tests.support.racing import acting, race
 
 KEY = "an-order-of-a-web-shop-1"
 

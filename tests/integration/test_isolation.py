@@ -6,7 +6,7 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from deployment import Deployment, Vendor, connected
+from tests.support.deployment import Deployment, Vendor, connected
 
 WITHOUT_TENANT = {"login_throttle", "schema_migrations", "schema_doors"}
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from joserfc.jwk import KeySet
 
-from deployment import Answer, Deployment
 from permit.security.secret_formats import MalformedSecret
+from tests.support.deployment import Answer, Deployment
 
 PUBLIC_MEMBERS = {"kty", "crv", "x", "kid", "use", "alg"}
 

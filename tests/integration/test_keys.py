@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from deployment import Deployment
 from permit.security.licence_keys import ALPHABET, canonical
-from sent_statements import sent_statements
+from tests.support.deployment import Deployment
+from tests.support.sent_statements import sent_statements
 
 HOUR = timedelta(hours=1)
 WRITTEN = {

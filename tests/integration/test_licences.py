@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from deployment import Deployment, Vendor
-from permit import issuing
-from racing import acting, race
+from permit.licences import licences as issuing
+from tests.support.deployment import Deployment, Vendor
+from tests.support.racing import acting, race
 
 FIELDS = {
     *("id", "key_hint", "product", "policy_id", "holder", "status", "starts_at", "expires_at"),

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from authenticator import code
-from deployment import Deployment
-from permit.accounts import PAIR
-from sam_template import nested
+from permit.people.sign_in import PAIR
+from tests.support.authenticator import code
+from tests.support.deployment import Deployment
+from tests.support.sam_template import nested
 
 STACK = nested("observability")["Resources"]
 FILTERS = {

@@ -9,8 +9,8 @@ from argon2 import Parameters, PasswordHasher
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
-from deployment import Answer, Deployment
 from permit.security import passwords
+from tests.support.deployment import Answer, Deployment
 
 EMAIL = "owner@example.com"
 PASSWORD = "correct horse battery staple"

@@ -8,14 +8,14 @@ from threading import Barrier
 import pytest
 from argon2 import PasswordHasher
 
-from deployment import Answer, Deployment
-from permit import accounts
-from permit.accounts import LoginSecrets, Tokens
 from permit.db import Database
 from permit.errors import InvalidCredentials, TooManyAttempts
+from permit.people import sign_in as accounts
+from permit.people.sign_in import LoginSecrets, Tokens
 from permit.security import passwords
 from permit.settings import LoginSettings
-from racing import check_database, held_up
+from tests.support.deployment import Answer, Deployment
+from tests.support.racing import check_database, held_up
 
 EMAIL = "owner@example.com"
 PASSWORD = "correct horse battery staple"

@@ -19,8 +19,8 @@ from permit.migrate import (
     migrate,
     required_version,
 )
-from relay import Relay, relay_to
-from servers import PASSWORD, Server
+from tests.support.relay import Relay, relay_to
+from tests.support.servers import PASSWORD, Server
 
 _numbers = count()
 

@@ -12,12 +12,12 @@ from typing import Any
 import psycopg
 import pytest
 
-from deployment import Context, Deployment
-from permit import custom_resources
 from permit import migrate as migrate_module
-from permit.custom_resources import CannotAnswer
+from permit.edge import custom_resources
+from permit.edge.custom_resources import CannotAnswer
 from permit.migrate import LOGIN_ROLES, required_version
-from servers import PASSWORD, Server, embedded
+from tests.support.deployment import Context, Deployment
+from tests.support.servers import PASSWORD, Server, embedded
 
 SECONDS = 60
 

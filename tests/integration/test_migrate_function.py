@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from deployment import Context, Deployment
 from permit import migrate as migrate_module
 from permit.migrate import LOGIN_ROLES, DatabaseNotReady
-from servers import PASSWORD
+from tests.support.deployment import Context, Deployment
+from tests.support.servers import PASSWORD
 
 
 @pytest.fixture

@@ -10,11 +10,11 @@ from typing import Any
 import bcrypt
 import pytest
 
-from deployment import Deployment, Vendor
-from permit import tenancy
 from permit.db import Database
-from permit.queries.tenants import EmailTaken
+from permit.people import tenants as tenancy
+from permit.people.queries.tenants import EmailTaken
 from permit.settings import OperatorSettings
+from tests.support.deployment import Deployment, Vendor
 
 UNKNOWN = str(uuid.UUID(int=1))
 FINGERPRINT = "fingerprint-of-a-machine"

@@ -11,11 +11,11 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from deployment import Answer, Deployment
 from permit.db import Database
 from permit.errors import DatabaseUnavailable
-from relay import Relay
-from stuck import stopped, within
+from tests.support.deployment import Answer, Deployment
+from tests.support.relay import Relay
+from tests.support.stuck import stopped, within
 
 Open = Callable[..., Database]
 INSERT = "INSERT INTO permit.tenants (id, name) VALUES (%(id)s, 'Example')"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deployment import Deployment, Vendor
+from tests.support.deployment import Deployment, Vendor
 
 DEFAULTS = {
     "name": "Standard",

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from joserfc.errors import JoseError
 
-from deployment import FINGERPRINT, Deployment, Vendor
-from proof_reading import Proof, read_proof
+from tests.support.deployment import FINGERPRINT, Deployment, Vendor
+from tests.support.proof_reading import Proof, read_proof
 
 
 def published(deployment: Deployment, vendor: Vendor | None = None) -> list[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 import re
 
-from deployment import Deployment
+from tests.support.deployment import Deployment, load_event
 
 
 def test_the_description_is_served(deployment: Deployment) -> None:
@@ -16,7 +16,7 @@ def test_the_description_is_served(deployment: Deployment) -> None:
 
 def test_the_page_needs_no_internet(deployment: Deployment) -> None:
     """Script and style are in it, it loads nothing, and the policy forbids that too."""
-    response = deployment.invoke("reference", __import__("deployment").load_event("docs"))
+    response = deployment.invoke("reference", load_event("docs"))
 
     page = response["body"]
     assert 200 == response["statusCode"]

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from deployment import Answer, Deployment
-from permit import accounts
 from permit.db import Database
 from permit.errors import InvalidRefreshToken
+from permit.people import sign_in as accounts
 from permit.settings import LoginSettings
+from tests.support.deployment import Answer, Deployment
 
 EMAIL = "owner@example.com"
 PASSWORD = "correct horse battery staple"

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from deployment import FINGERPRINT, Deployment
+from tests.support.deployment import FINGERPRINT, Deployment
 
 OTHER = "fingerprint-of-another-machine"
 DAY = timedelta(days=1)

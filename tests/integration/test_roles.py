@@ -2,8 +2,8 @@
 
 import pytest
 
-from deployment import Deployment, connected
 from permit.migrate import LOGIN_ROLES
+from tests.support.deployment import Deployment, connected
 
 DOORS = {
     "permit_check": {"check_licence", "claim_seat", "release_device", "count_usage"},

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from deployment import FINGERPRINT, Deployment
-from sent_statements import sent_statements
+from tests.support.deployment import FINGERPRINT, Deployment
+from tests.support.sent_statements import sent_statements
 
 OTHER = "fingerprint-of-another-machine"
 PARTS = {"components": {"cpu": "a"}}

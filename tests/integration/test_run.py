@@ -13,8 +13,8 @@ import psutil
 import psycopg
 import pytest
 
-from local.postgres import running_postgres
-from make_run import PATIENCE, ROOT, RUN, environment, running
+from local.postgres.embedded import running_postgres
+from tests.support.make_run import PATIENCE, ROOT, RUN, environment, running
 
 FACTS = {"base_url", "tenant_id", "email", "password", "licence_key"}
 PASSWORD = "tests-only"

@@ -7,11 +7,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from authenticator import code
-from deployment import Answer, Deployment, Vendor
-from permit.queries import accounts
+from permit.people.queries import sign_in as accounts
 from permit.security import second_factor
-from racing import race
+from tests.support.authenticator import code
+from tests.support.deployment import Answer, Deployment, Vendor
+from tests.support.racing import race
 
 PATH = "/v1/users/me/second-factor"
 

@@ -8,9 +8,9 @@ from collections import Counter
 
 import pytest
 
-from deployment import Deployment
-from pinning import LONGEST, pins
-from servers import Server, Statement
+from tests.support.deployment import Deployment
+from tests.support.pinning import LONGEST, pins
+from tests.support.servers import Server, Statement
 
 
 def by_pooler(statement: Statement) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deployment import Deployment
+from tests.support.deployment import Deployment
 
 DAY = timedelta(days=1)
 NOTHING = {

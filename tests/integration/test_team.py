@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from deployment import Answer, Deployment, Vendor
-from permit.queries import users
-from racing import acting, race
+from permit.people.queries import users
+from tests.support.deployment import Answer, Deployment, Vendor
+from tests.support.racing import acting, race
 
 PASSWORD = "a long enough passphrase"
 EMAIL = "colleague@example.com"

@@ -7,10 +7,10 @@ from typing import Any
 import psycopg
 import pytest
 
-from deployment import Deployment, Vendor
-from permit import tenant_data
-from permit.queries.tenant_data import EXPORTS
-from servers import PASSWORD
+from permit.people import export as tenant_data
+from permit.people.queries.export import EXPORTS
+from tests.support.deployment import Deployment, Vendor
+from tests.support.servers import PASSWORD
 
 # What is no use to the tenant: hashes of keys, tokens and machines.
 NOT_EXPORTED = {

@@ -14,10 +14,11 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from moto import mock_aws
 
-from deployment import Answer, Deployment
-from permit import accounts, secrets_aws
-from permit.secret_sources import SecretUnavailable
+from permit.people import sign_in as accounts
+from permit.secrets import aws as secrets_aws
+from permit.secrets.sources import SecretUnavailable
 from permit.security.token_keys import NoSigningKey, TokenKeys
+from tests.support.deployment import Answer, Deployment
 
 USER = {"email": "owner@example.com", "password": "correct horse battery staple"}
 REGION = "eu-west-1"

@@ -11,12 +11,12 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from deployment import Deployment, load_event
+from permit.keys.token_rotation import CannotRotate
 from permit.security import access_tokens
 from permit.security.access_tokens import AccessClaims
 from permit.security.token_keys import TokenKeys
 from permit.settings import SettingsError
-from permit.token_rotation import CannotRotate
+from tests.support.deployment import Deployment, load_event
 
 REGION = "eu-west-1"
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from deployment import FINGERPRINT, Deployment, Vendor
+from tests.support.deployment import FINGERPRINT, Deployment, Vendor
 
 CHANGED = "fingerprint-after-a-repair"
 PARTS = {"components": {"cpu": "a", "disk": "b"}}

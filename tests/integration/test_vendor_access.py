@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from deployment import Answer, Deployment, Vendor
-from permit.roles import ACTIONS
+from permit.people.callers import ACTIONS
+from tests.support.deployment import Answer, Deployment, Vendor
 
 FUNCTIONS = ("products", "licences", "team")
 USER_ROLES = ("owner", "admin", "support")

@@ -9,15 +9,17 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from deployment import Deployment, Vendor
+from permit.check.queries import DeviceSent
 from permit.db import Database
+from permit.licences.queries import devices, licences, policies, products
+from permit.licences.queries.licences import LicenceFilter
+from permit.licences.terms import PolicyTerms
 from permit.paging import Place
-from permit.queries import devices, licences, policies, products, team, users
-from permit.queries.checks import DeviceSent
-from permit.queries.licences import LicenceFilter
-from permit.queries.team import AuditFilter
-from permit.terms import PolicyTerms
-from racing import check_database
+from permit.people.queries import api_keys as team
+from permit.people.queries import users
+from permit.people.queries.api_keys import AuditFilter
+from tests.support.deployment import Deployment, Vendor
+from tests.support.racing import check_database
 
 NOBODY = b"\0" * 32
 EXPIRY = datetime(2040, 1, 1, tzinfo=UTC)

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from artifacts import HOST, build
 from permit.migrate import LOGIN_ROLES
 from permit.security.token_keys import TokenKeys
-from port_forward import forwarded
-from sam_template import ROOT, events
-from servers import PASSWORD, embedded
+from tests.support.artifacts import HOST, build
+from tests.support.port_forward import forwarded
+from tests.support.sam_template import ROOT, events
+from tests.support.servers import PASSWORD, embedded
 
 # In the order of a deployment: the schema, then the owner who signs in. The events' refresh token
 # and tenant exist nowhere, and nobody listens where the probe asks.

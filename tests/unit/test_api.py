@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from permit import accounts, issuing, team, vendor_api  # noqa: F401 (their refusals register)
-from permit.api import problem, validate
 from permit.contracts import Contract
+from permit.edge import operations as vendor_api  # noqa: F401 (their refusals register)
+from permit.edge.api import problem, validate
 from permit.errors import (
     Conflict,
     DatabaseUnavailable,
@@ -16,7 +16,7 @@ from permit.errors import (
     Refusal,
     TooManyAttempts,
 )
-from permit.queries import policies, products, tenants  # noqa: F401
+from permit.people.queries import tenants  # noqa: F401
 
 
 def refusals(of: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import permit
-from sam_template import written
+from tests.support.sam_template import written
 
 CERTIFICATES = Path(permit.__file__).parent / "certificates"
 A_YEAR = 365 * 24 * 3600

@@ -2,8 +2,8 @@
 
 import pytest
 
-from facts import DAY, NOW, TICK, expired, facts
-from permit.models import LicenceFacts
+from permit.check.facts import LicenceFacts
+from tests.support.facts import DAY, NOW, TICK, expired, facts
 
 STATUS = {
     "in force": (facts(), "active"),

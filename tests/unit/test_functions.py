@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from deployment import FUNCTION_OF, Deployment, load_event
 from permit.settings import SettingsError
-from servers import Server
+from tests.support.deployment import FUNCTION_OF, Deployment, load_event
+from tests.support.servers import Server
 
 ALLOWED = {
     "health": "GET",

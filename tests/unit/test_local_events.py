@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from local.events import http_event, schedule_event
-from local.http import Request, Response
-from local.invocation import Failure, Outcome
-from local.responses import http_response
-from local.routes import Match
-from local.template import Function, Route, Schedule
+from local.functions.invocation import Failure, Outcome
+from local.gateway.events import http_event, schedule_event
+from local.gateway.http import Request, Response
+from local.gateway.responses import http_response
+from local.gateway.routes import Match
+from local.template.template import Function, Route, Schedule
 
 NOW = datetime(2026, 11, 22, 22, 0, 0, 123_000, tzinfo=UTC)
 FUNCTION = Function(

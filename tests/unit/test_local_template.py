@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from local.intrinsics import Resolver, parse
+from local.gateway.routes import Routes
+from local.gateway.throttle import Limit, Throttle, read_throttle
 from local.refusal import CannotRun
-from local.routes import Routes
-from local.template import Function, read_functions
-from local.throttle import Limit, Throttle, read_throttle
+from local.template.intrinsics import Resolver, parse
+from local.template.template import Function, read_functions
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = """

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from jsonschema_rs import Draft202012Validator
 
-from local.openapi import DOCUMENT, read_examples, text
-from sam_template import routes
+from tests.support.sam_template import routes
+from tools.openapi import DOCUMENT, read_examples, text
 
 DESCRIPTION: dict[str, Any] = json.loads(DOCUMENT.read_text(encoding="utf-8"))
 OPERATIONS = {

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from deployment import FUNCTION_OF, Deployment
 from permit.security.origin import is_proven, parse_origin_secrets
 from permit.security.secret_formats import MalformedSecret
-from servers import Server
+from tests.support.deployment import FUNCTION_OF, Deployment
+from tests.support.servers import Server
 
 SECRET = "s" * 32
 NEW = "n" * 32

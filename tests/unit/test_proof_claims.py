@@ -12,17 +12,17 @@ from uuid import UUID
 import pytest
 from joserfc.errors import BadSignatureError
 
-from facts import DAY, NOW, facts, new_device
-from permit.licensing import CheckOutcome
-from permit.models import LicenceFacts
-from permit.proofs import ProofKeys, prove
-from permit.queries.checks import DeviceSent
-from permit.secret_sources import SecretSource
+from permit.check.check import CheckOutcome
+from permit.check.facts import LicenceFacts
+from permit.check.proofs import ProofKeys, prove
+from permit.check.queries import DeviceSent
+from permit.check.verdicts import NOT_FOUND, Question, judge
+from permit.secrets.sources import SecretSource
 from permit.security.jwk import b64url_decode, b64url_encode
 from permit.security.proofs import ProofKey
 from permit.security.sealing import PROOF_KEY, MasterKeys, SealBroken, UnknownMasterKey
-from permit.verdicts import NOT_FOUND, Question, judge
-from proof_reading import Proof, read_proof
+from tests.support.facts import DAY, NOW, facts, new_device
+from tests.support.proof_reading import Proof, read_proof
 
 IAT = int(NOW.timestamp())
 MINUTE = 60

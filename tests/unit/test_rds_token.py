@@ -6,8 +6,8 @@ import boto3
 import pytest
 from botocore import auth
 
-from iam_tokens import Identity, verify
 from permit.security.rds_token import Credentials, sign
+from tests.support.iam_tokens import Identity, verify
 
 NOW = datetime(2026, 11, 22, 23, 59, 58, tzinfo=UTC)
 HOST = "permit.proxy-abc123.eu-west-1.rds.amazonaws.com"

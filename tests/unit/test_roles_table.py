@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from permit.roles import ACTIONS, is_above
+from permit.people.callers import ACTIONS, is_above
 
 TEXT = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
 ROLES = ("owner", "admin", "support", "issuer")

@@ -8,8 +8,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from extension_double import Extension, serving
-from permit.secret_sources import SecretSource, SecretUnavailable
+from permit.secrets.sources import SecretSource, SecretUnavailable
+from tests.support.extension_double import Extension, serving
 
 REGION = "eu-west-1"
 SECRET = f"arn:aws:secretsmanager:{REGION}:123456789012:secret:permit/master-AbCdEf"

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from permit.errors import InvalidRequest
-from permit.terms import LicenceTerms, PolicyTerms
+from permit.licences.terms import LicenceTerms, PolicyTerms
 
 
 def policy(**terms: Any) -> PolicyTerms:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from facts import DAY, NOW, TICK, expired, facts, new_device
-from permit.models import LicenceFacts
-from permit.verdicts import NOT_FOUND, Question, is_decided_without_device, judge
+from permit.check.facts import LicenceFacts
+from permit.check.verdicts import NOT_FOUND, Question, is_decided_without_device, judge
+from tests.support.facts import DAY, NOW, TICK, expired, facts, new_device
 
 DEVICE = Question(has_device=True)
 NO_DEVICE = Question()

@@ -12,6 +12,7 @@ import os
 import time
 from typing import Annotated, Any
 
+from facts import find_facts
 from fastapi import Depends, FastAPI, Request
 from mangum import Mangum
 from models import CheckAnswer, CheckRequest, DeviceAnswer, LicenceAnswer
@@ -20,11 +21,10 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 from pydantic import BaseModel, Field
 
-from facts import find_facts
-from permit.models import LicenceFacts
-from permit.queries.checks import DeviceSent
+from permit.check.facts import LicenceFacts
+from permit.check.queries import DeviceSent
+from permit.check.verdicts import Question, judge
 from permit.security import licence_keys
-from permit.verdicts import Question, judge
 
 logging.basicConfig(level=logging.INFO, format="%(message)s", force=True)
 logger = logging.getLogger("bench")

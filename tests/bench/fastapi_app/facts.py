@@ -5,10 +5,10 @@ from typing import Any, LiteralString, cast
 
 from psycopg import Connection
 
+from permit.check.facts import LicenceFacts
+from permit.check.queries import DeviceSent
+from permit.check.queries import find_facts as find
 from permit.db import Database
-from permit.models import LicenceFacts
-from permit.queries.checks import DeviceSent
-from permit.queries.checks import find_facts as find
 
 
 class _Database:

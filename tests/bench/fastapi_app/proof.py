@@ -8,9 +8,9 @@ from pathlib import Path
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from permit.models import LicenceFacts
+from permit.check.facts import LicenceFacts
+from permit.check.verdicts import Verdict
 from permit.security.sealing import PROOF_KEY, MasterKeys, Sealed
-from permit.verdicts import Verdict
 
 _private_keys: dict[str, Ed25519PrivateKey] = {}
 

@@ -1,0 +1,1 @@
+"""Lambda's part: execution environments, their settings, schedules and output."""

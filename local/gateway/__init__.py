@@ -1,0 +1,1 @@
+"""API Gateway's part: routes, events, throttling and responses."""

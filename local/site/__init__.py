@@ -1,0 +1,1 @@
+"""What a run keeps in the folder .permit, and how the run ends."""

@@ -1,0 +1,1 @@
+"""Reads template.yaml as CloudFormation would, as far as a function's settings need it."""

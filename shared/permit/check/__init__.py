@@ -1,0 +1,1 @@
+"""The question "may this copy run here, now?": facts, verdict, seat, proof, usage."""

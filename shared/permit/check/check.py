@@ -1,0 +1,78 @@
+"""The check and the release: the order of the steps."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from permit.check import queries as checks
+from permit.check.facts import LicenceFacts, ReleaseOutcome
+from permit.check.queries import DeviceSent
+from permit.check.verdicts import NOT_FOUND, Question, Verdict, is_decided_without_device, judge
+from permit.db import Database
+from permit.errors import DatabaseUnavailable
+from permit.security import licence_keys
+
+# A claim is stale only while somebody else is changing the licence or its policy.
+_CLAIM_ATTEMPTS = 4
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckOutcome:
+    verdict: Verdict
+    checked_at: datetime
+    facts: LicenceFacts | None  # None where no licence has the key
+
+
+def check(
+    database: Database, key: str, device: DeviceSent | None, question: Question
+) -> CheckOutcome:
+    """The verdict, and the seat that goes with it: one round trip, or two for a new device."""
+    canonical = licence_keys.canonical(key)
+    if canonical is None:  # a mistyped key never reaches the database
+        return _not_found()
+    key_hash = licence_keys.digest(canonical)
+
+    facts = checks.find_facts(database, key_hash, device)
+    if facts is None:
+        return _not_found()
+    verdict = judge(facts, question)
+    attempts = 0
+    while _needs_claim(facts, device, verdict):
+        if attempts == _CLAIM_ATTEMPTS:
+            raise DatabaseUnavailable("licence changed during every claim")
+        attempts += 1
+        facts = checks.claim_seat(database, key_hash, device, facts)
+        if facts is None:
+            return _not_found()
+        verdict = judge(facts, question)
+        if facts.refused != "stale":
+            break
+    return CheckOutcome(verdict=verdict, checked_at=facts.checked_at, facts=facts)
+
+
+def release(
+    database: Database, key: str, fingerprint_hash: bytes | None, device_id: UUID | None
+) -> ReleaseOutcome:
+    """Frees the seat of the device that is named by fingerprint or by id."""
+    canonical = licence_keys.canonical(key)
+    if canonical is None:
+        return ReleaseOutcome(code="NOT_FOUND", devices_used=None, available_at=None)
+    return checks.release_device(
+        database, licence_keys.digest(canonical), fingerprint_hash, device_id
+    )
+
+
+def _not_found() -> CheckOutcome:
+    """Nothing is signed and nothing was compared with a time, so our own clock will do."""
+    return CheckOutcome(verdict=NOT_FOUND, checked_at=datetime.now(UTC), facts=None)
+
+
+def _needs_claim(facts: LicenceFacts, device: DeviceSent | None, verdict: Verdict) -> bool:
+    """Whether the lock is needed: to take a seat, to begin the term, to recognise a machine."""
+    if is_decided_without_device(verdict):
+        return False
+    if device is not None and facts.device_id is None:
+        may_be_known = facts.matching != "exact" and device.components is not None
+        return verdict.valid or may_be_known
+    is_seated = device is None or facts.has_seat
+    return verdict.valid and not (is_seated and facts.starts_at is not None)

@@ -1,0 +1,154 @@
+"""The check and the release, each one call of a door."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from permit.check.facts import LicenceFacts, ReleaseOutcome, SeatClaim
+from permit.db import Database
+
+# In the order of permit.check_licence's array, which ends with the facts of the policy.
+_FACTS = (
+    *("checked_at", "tenant_id", "licence_id", "licence_revision", "metadata"),
+    *("licence_entitlements", "key_valid_until", "revoked_at", "suspended_at", "starts_at"),
+    *("expires_at", "grace_ends_at", "max_devices", "devices_used", "lease_until", "device_id"),
+    *("device_state", "first_seen_at", "last_seen_at", "seat_lapses_at"),
+    *("kid", "sealed_key", "master_version"),
+)
+_INSTANTS = (
+    *("checked_at", "key_valid_until", "revoked_at", "suspended_at", "starts_at", "expires_at"),
+    *("grace_ends_at", "lease_until", "first_seen_at", "last_seen_at", "seat_lapses_at"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceSent:
+    """A device as the caller describes it."""
+
+    fingerprint_hash: bytes
+    components: dict[str, str] | None = None
+    name: str | None = None
+    platform: str | None = None
+
+
+def find_facts(
+    database: Database, key_hash: bytes, device: DeviceSent | None
+) -> LicenceFacts | None:
+    """What decides the check of this key; refreshes the device's last_seen_at when it is due."""
+    answer = database.fetch_value(
+        """
+        SELECT permit.check_licence(
+            %(key_hash)s, %(fingerprint_hash)s, %(components)s, %(name)s, %(platform)s)
+        """,
+        _parameters(key_hash, device),
+        is_repeatable=True,
+    )
+    return _facts(answer, refused=None)
+
+
+def claim_seat(
+    database: Database, key_hash: bytes, device: DeviceSent | None, seen: LicenceFacts
+) -> LicenceFacts | None:
+    """Takes a seat and begins the term, where the licence is still as it was seen."""
+    claim = database.fetch_one(
+        SeatClaim,
+        """
+        SELECT answer, refused FROM permit.claim_seat(
+            %(key_hash)s, %(fingerprint_hash)s, %(components)s, %(name)s, %(platform)s,
+            %(licence_revision)s, %(policy_revision)s, %(unchanged_until)s)
+        """,
+        {
+            **_parameters(key_hash, device),
+            "licence_revision": seen.licence_revision,
+            "policy_revision": seen.policy_revision,
+            "unchanged_until": seen.unchanged_until,
+        },
+        is_repeatable=True,
+    )
+    assert claim is not None  # noqa: S101 (the door always answers one row)
+    return _facts(claim.answer, refused=claim.refused)
+
+
+def count_usage(
+    database: Database,
+    key_hash: bytes,
+    seen: LicenceFacts,
+    *,
+    meter: str,
+    quantity: int,
+    request_hash: bytes | None,
+) -> dict[str, Any]:
+    """{outcome, used, limit, resets_at} of permit.count_usage.
+
+    Repeated on a lost connection only where an idempotency key makes that safe.
+    """
+    return database.fetch_value(
+        """
+        SELECT permit.count_usage(
+            %(key_hash)s, %(licence_revision)s, %(policy_revision)s, %(unchanged_until)s,
+            %(meter)s, %(quantity)s, %(request_hash)s)
+        """,
+        {
+            "key_hash": key_hash,
+            "licence_revision": seen.licence_revision,
+            "policy_revision": seen.policy_revision,
+            "unchanged_until": seen.unchanged_until,
+            "meter": meter,
+            "quantity": quantity,
+            "request_hash": request_hash,
+        },
+        is_repeatable=request_hash is not None,
+    )
+
+
+def release_device(
+    database: Database, key_hash: bytes, fingerprint_hash: bytes | None, device_id: UUID | None
+) -> ReleaseOutcome:
+    """Not repeated on a lost connection: the second answer would deny what the first one did."""
+    outcome = database.fetch_one(
+        ReleaseOutcome,
+        """
+        SELECT code, devices_used, available_at
+          FROM permit.release_device(%(key_hash)s, %(fingerprint_hash)s, %(device_id)s)
+        """,
+        {"key_hash": key_hash, "fingerprint_hash": fingerprint_hash, "device_id": device_id},
+    )
+    assert outcome is not None  # noqa: S101 (the door always answers one row)
+    return outcome
+
+
+def _parameters(key_hash: bytes, device: DeviceSent | None) -> dict[str, object]:
+    if device is None:
+        nothing = ("fingerprint_hash", "components", "name", "platform")
+        return {"key_hash": key_hash, **dict.fromkeys(nothing)}
+    return {
+        "key_hash": key_hash,
+        "fingerprint_hash": device.fingerprint_hash,
+        "components": None if device.components is None else Jsonb(device.components),
+        "name": device.name,
+        "platform": device.platform,
+    }
+
+
+def _facts(
+    answer: tuple[list[Any], dict[str, Any] | None] | None, *, refused: str | None
+) -> LicenceFacts | None:
+    """What permit.check_licence answered: [[*facts, policy], more]."""
+    if answer is None:
+        return None
+    (*facts, policy), more = answer
+    row: dict[str, Any] = dict(zip(_FACTS, facts, strict=True)) | policy
+    for name in _INSTANTS:
+        if row[name] is not None:
+            row[name] = datetime.fromisoformat(row[name])
+    granted = {*row.pop("policy_entitlements"), *row.pop("licence_entitlements")}
+    lapses_at = row["seat_lapses_at"]
+    if row["device_state"] == "seated" and lapses_at is not None and lapses_at <= row["checked_at"]:
+        row["device_state"] = "lapsed"
+    for name in ("tenant_id", "licence_id", "device_id"):
+        row[name] = row[name] and UUID(row[name])
+    row["sealed_key"] = bytes.fromhex(row["sealed_key"].removeprefix("\\x"))
+    return LicenceFacts(**row, entitlements=sorted(granted), refused=refused, **(more or {}))

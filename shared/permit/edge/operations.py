@@ -1,0 +1,253 @@
+"""The edge of the vendor's side: who asks, whether he may, and one transaction in his tenant."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import wraps
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from aws_lambda_powertools.event_handler import Response
+
+from permit.contracts import Answer, Contract, Query
+from permit.db import Database
+from permit.edge import idempotency
+from permit.edge.api import Api, answer, validate
+from permit.edge.idempotency import SentRequest
+from permit.errors import Refusal
+from permit.people.callers import is_allowed
+from permit.people.queries import callers as entering
+from permit.security import access_tokens, api_keys
+from permit.security.access_tokens import AccessClaims, InvalidToken, UnknownKid
+from permit.security.jwk import JwkSet, parse_jwk_set
+from permit.security.throttling import viewer_address
+from permit.settings import VendorSettings
+
+Reply = Answer | Response[str] | None
+
+
+class NotAuthenticated(Refusal):
+    """No access token or API key, or none that is good now: told apart nowhere outside the log."""
+
+    status = 401
+    code = "not_authenticated"
+    title = "Sign in first"
+    detail = "The request needs a valid access token or API key."
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": "Bearer"}
+
+
+class NotPermitted(Refusal):
+    """The caller is known, and his role may not do this."""
+
+    status = 403
+    code = "not_permitted"
+    title = "Your role may not do this"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caller:
+    """Who asks: a user, or a vendor's server by its API key."""
+
+    tenant_id: UUID
+    kind: str
+    id: UUID
+    role: str
+
+
+class Operation(NamedTuple):
+    """One method of one path, as the API's description tells it."""
+
+    method: str
+    path: str
+    action: str | None
+    """Of permit.roles; None where no token is needed."""
+    request: type[Contract] | None
+    query: type[Query] | None
+    answer: type[Answer] | None
+    status: int
+    creates: bool
+    """Takes an Idempotency-Key."""
+    refuses: tuple[type[Refusal], ...]
+    """What it refuses beyond what every operation does."""
+    run: Callable[..., Any]
+
+
+class VendorApi(Api):
+    """Routes for whoever bears an access token or an API key."""
+
+    def __init__(self, database: Database, settings: VendorSettings) -> None:
+        super().__init__(database, settings.origin_secret)
+        self._tenants = database
+        self._token_jwks = settings.token_jwks
+        self._public_url = settings.public_url
+        self._trusts_viewer = settings.origin_secret is not None
+        self.operations: list[Operation] = []
+
+    def operation(
+        self,
+        method: str,
+        path: str,
+        action: str | None,
+        *,
+        request: type[Contract] | None = None,
+        query: type[Query] | None = None,
+        answer: type[Answer] | None = None,
+        status: int | None = None,
+        creates: bool = False,
+        refuses: tuple[type[Refusal], ...] = (),
+    ) -> Callable[[Callable[..., Reply]], Callable[..., Reply]]:
+        """Registers `run(caller, request or query, **ids of the path)`.
+
+        What it answers is the body; nothing is 204; a Response is sent as it is. Without an action
+        there is no caller, and no transaction either.
+        """
+
+        def register(run: Callable[..., Reply]) -> Callable[..., Reply]:
+            usual = 204 if answer is None else 201 if creates else 200
+            operation = Operation(
+                method,
+                path,
+                action,
+                request,
+                query,
+                answer,
+                status or usual,
+                creates,
+                refuses,
+                run,
+            )
+            self.operations.append(operation)
+
+            @wraps(run)
+            def serve(**ids: str) -> Response[str]:
+                return self._serve(operation, ids)
+
+            rule = path.replace("{", "<").replace("}", ">")
+            self.route(rule, method=method)(serve)  # pyright: ignore[reportUnknownMemberType]
+            return run
+
+        return register
+
+    def caller_address(self) -> str:
+        """The caller's network address: CloudFront's word only where it proved itself."""
+        event = self.current_event
+        source_ip = event.request_context.http.source_ip
+        return (self._trusts_viewer and viewer_address(event.headers)) or source_ip
+
+    def request_facts(self, action: str, *, reason: str | None = None) -> dict[str, Any]:
+        """What the audit log keeps of this request."""
+        return {
+            "action": action,
+            "reason": reason,
+            "request_id": self.current_event.request_context.request_id,
+            "address": self.caller_address(),
+        }
+
+    def refuse(self, refusal: Refusal) -> Response[str]:
+        """A refusal whose transaction is kept: an attempt that failed still counts."""
+        return self._answer_refusal(refusal)
+
+    def _serve(self, operation: Operation, sent_ids: dict[str, str]) -> Response[str]:
+        try:
+            ids = {name: UUID(text) for name, text in sent_ids.items()}
+        except ValueError:
+            return self.answer_no_id()
+        if operation.action is None:
+            sent = () if operation.request is None else (self._read(operation.request),)
+            return self._reply(operation, operation.run(*sent))
+        credentials = self._credentials()
+        sent, refusal = self._read_sent(operation)
+        facts = self.request_facts(operation.action, reason=getattr(sent, "reason", None))
+        with self._tenants.transaction():
+            caller = self._enter(credentials, facts)
+            self.note(tenant_id=str(caller.tenant_id), actor=str(caller.id))
+            if not is_allowed(caller.role, operation.action):
+                raise NotPermitted
+            if refusal is not None:
+                raise refusal
+            arguments = [caller] if sent is None else [caller, sent]
+            return self._once(
+                operation,
+                caller,
+                lambda: self._reply(operation, operation.run(*arguments, **ids)),
+            )
+
+    def _once(
+        self, operation: Operation, caller: Caller, run: Callable[[], Response[str]]
+    ) -> Response[str]:
+        event = self.current_event
+        key = event.headers.get(idempotency.HEADER)
+        if key is None or not operation.creates:
+            return run()
+        digest = idempotency.request_digest(
+            str(caller.id), operation.method, event.path, event.body or ""
+        )
+        sent = SentRequest(key=idempotency.parse_key(key), digest=digest)
+        return idempotency.answer_once(self._tenants, sent, run)
+
+    def _read_sent(self, operation: Operation) -> tuple[Contract | None, Refusal | None]:
+        """What was sent, or what is wrong with it: told only to whom the route is open."""
+        try:
+            if operation.request is not None:
+                return self._read(operation.request), None
+            if operation.query is not None:
+                return validate(operation.query, self.current_event.query_string_parameters), None
+        except Refusal as refusal:
+            return None, refusal
+        return None, None
+
+    def _read(self, contract: type[Contract]) -> Contract:
+        """The body, which may be left out where it may be empty."""
+        is_needed = any(field.is_required() for field in contract.model_fields.values())
+        if not is_needed and not self.current_event.body:
+            return validate(contract, {})
+        return self.read_body(contract)
+
+    def _reply(self, operation: Operation, reply: Reply) -> Response[str]:
+        if reply is None:
+            return Response(status_code=204)
+        if isinstance(reply, Response):
+            return reply
+        return answer(reply, status=operation.status)
+
+    def _credentials(self) -> AccessClaims | bytes:
+        """A verified token's claims, or an API key's hash."""
+        scheme, _, token = self.current_event.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise NotAuthenticated
+        if token.startswith(api_keys.PREFIX):
+            return api_keys.digest(token)
+        try:
+            return self._verified(token)
+        except InvalidToken:
+            raise NotAuthenticated from None
+
+    def _verified(self, token: str) -> AccessClaims:
+        issuer, now = self.base_url(self._public_url), datetime.now(UTC)
+        try:
+            return access_tokens.verify(token, self._keys(), issuer=issuer, now=now)
+        except UnknownKid:  # published since the key set was read
+            return access_tokens.verify(token, self._keys(fresh=True), issuer=issuer, now=now)
+
+    def _keys(self, *, fresh: bool = False) -> JwkSet:
+        return self._token_jwks.parsed(parse_jwk_set, fresh=fresh)
+
+    def _enter(self, credentials: AccessClaims | bytes, facts: dict[str, Any]) -> Caller:
+        if isinstance(credentials, bytes):
+            entered = entering.enter_with_api_key(self._tenants, credentials, facts)
+            if entered is None:
+                raise NotAuthenticated
+            return Caller(
+                tenant_id=entered.tenant_id,
+                kind="api_key",
+                id=entered.api_key_id,
+                role=entered.role,
+            )
+        tenant_id, user_id = credentials.tid, credentials.sub
+        role = entering.enter(self._tenants, tenant_id, user_id, credentials.sv, facts)
+        if role is None:
+            raise NotAuthenticated
+        return Caller(tenant_id=tenant_id, kind="user", id=user_id, role=role)

@@ -1,0 +1,1 @@
+"""What a vendor sells and issues: products, policies, licences and their devices."""

@@ -1,0 +1,1 @@
+"""The SQL of tenants, users, API keys, sessions and the audit log."""

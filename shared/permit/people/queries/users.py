@@ -1,0 +1,348 @@
+"""The people of a tenant as they see each other, and what each does about himself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+from uuid import UUID
+
+import psycopg
+from psycopg.types.json import Jsonb
+
+from permit.db import Database
+from permit.licences.rows import User
+from permit.paging import Place
+from permit.people.queries.tenants import EmailTaken
+
+_COLUMNS: LiteralString = """
+    u.id, u.email, u.name, u.role,
+    CASE WHEN u.deactivated_at IS NOT NULL THEN 'deactivated'
+         WHEN u.is_pending THEN 'invited' ELSE 'active' END AS status,
+    u.totp_confirmed_at IS NOT NULL AS has_second_factor, u.created_at, u.deactivated_at
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkedUser(User):
+    """With until when his new link is good; None where he got none."""
+
+    link_expires_at: datetime | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProofOfSelf:
+    retry_after: int | None
+    email: str | None
+    password_hash: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class SealedFactor:
+    sealed: bytes
+    master_version: str
+    is_confirmed: bool
+    used_step: int | None
+    email: str
+
+
+def list_users(database: Database, tenant_id: UUID, place: Place) -> list[User]:
+    return database.fetch_all(
+        User,
+        "SELECT"
+        + _COLUMNS
+        + """
+          FROM permit.users AS u
+         WHERE u.tenant_id = %(tenant_id)s
+           AND (%(after)s::timestamptz IS NULL
+                OR (u.created_at, u.id) < (%(after)s, %(after_id)s::uuid))
+         ORDER BY u.created_at DESC, u.id DESC
+         LIMIT %(at_most)s
+        """,
+        {"tenant_id": tenant_id, **place.parameters()},
+    )
+
+
+def find_user(database: Database, tenant_id: UUID, user_id: UUID) -> User | None:
+    return database.fetch_one(
+        User,
+        "SELECT"
+        + _COLUMNS
+        + "FROM permit.users AS u WHERE u.tenant_id = %(tenant_id)s AND u.id = %(user_id)s",
+        {"tenant_id": tenant_id, "user_id": user_id},
+    )
+
+
+def insert_invited(
+    database: Database,
+    tenant_id: UUID,
+    *,
+    email: str,
+    role: str,
+    name: str | None,
+    token_hash: bytes,
+    hours: int,
+) -> LinkedUser:
+    """With a link that is good for so long. Raises EmailTaken."""
+    try:
+        invited = database.fetch_one(
+            LinkedUser,
+            """
+            WITH u AS (
+                INSERT INTO permit.users (tenant_id, email, role, name)
+                VALUES (%(tenant_id)s, %(email)s, %(role)s, %(name)s)
+                RETURNING tenant_id, id, email, name, role, is_pending, totp_confirmed_at,
+                          created_at, deactivated_at
+            ), link AS (
+                INSERT INTO permit.user_links (token_hash, tenant_id, user_id, kind, expires_at)
+                SELECT %(token_hash)s, u.tenant_id, u.id, 'invitation',
+                       permit.clock() + make_interval(hours => %(hours)s)
+                  FROM u
+                RETURNING expires_at
+            )
+            SELECT
+            """
+            + _COLUMNS
+            + ", link.expires_at AS link_expires_at FROM u, link",
+            {
+                "tenant_id": tenant_id,
+                "email": email,
+                "role": role,
+                "name": name,
+                "token_hash": token_hash,
+                "hours": hours,
+            },
+        )
+    except psycopg.errors.UniqueViolation as error:
+        if error.diag.constraint_name == "users_email_key":
+            raise EmailTaken from None
+        raise
+    assert invited is not None  # noqa: S101 (an insert that returns answers a row)
+    return invited
+
+
+def insert_link(
+    database: Database,
+    tenant_id: UUID,
+    user_id: UUID,
+    *,
+    kind: str,
+    for_pending: bool,
+    roles: Sequence[str],
+    token_hash: bytes,
+    hours: int,
+) -> LinkedUser | None:
+    """None where there is no such user; without a link where his state or role does not fit."""
+    return database.fetch_one(
+        LinkedUser,
+        """
+        WITH link AS (
+            INSERT INTO permit.user_links (token_hash, tenant_id, user_id, kind, expires_at)
+            SELECT %(token_hash)s, o.tenant_id, o.id, %(kind)s,
+                   permit.clock() + make_interval(hours => %(hours)s)
+              FROM permit.users AS o
+             WHERE o.tenant_id = %(tenant_id)s AND o.id = %(user_id)s
+               AND o.is_pending = %(for_pending)s AND o.deactivated_at IS NULL
+               AND o.role = ANY (%(roles)s)
+            RETURNING expires_at
+        )
+        SELECT
+        """
+        + _COLUMNS
+        + """
+               , link.expires_at AS link_expires_at
+          FROM permit.users AS u
+          LEFT JOIN link ON true
+         WHERE u.tenant_id = %(tenant_id)s AND u.id = %(user_id)s
+        """,
+        {
+            "tenant_id": tenant_id,
+            "user_id": user_id,
+            "kind": kind,
+            "for_pending": for_pending,
+            "roles": list(roles),
+            "token_hash": token_hash,
+            "hours": hours,
+        },
+    )
+
+
+def find_link(database: Database, token_hash: bytes, kind: str) -> str | None:
+    """The email of the user whom a good link is for."""
+    return database.fetch_value(
+        "SELECT permit.find_link(%(token_hash)s, %(kind)s)",
+        {"token_hash": token_hash, "kind": kind},
+        is_repeatable=True,
+    )
+
+
+def use_link(
+    database: Database,
+    token_hash: bytes,
+    kind: str,
+    *,
+    password_hash: str,
+    name: str | None,
+    request: dict[str, Any],
+) -> bool:
+    return database.fetch_value(
+        """
+        SELECT permit.use_link(%(token_hash)s, %(kind)s, %(password_hash)s, %(name)s, %(request)s)
+        """,
+        {
+            "token_hash": token_hash,
+            "kind": kind,
+            "password_hash": password_hash,
+            "name": name,
+            "request": Jsonb(request),
+        },
+    )
+
+
+def change_member(database: Database, user_id: UUID, *, role: str, is_active: bool) -> str | None:
+    """Why not: 'missing', 'above' or 'last_owner'."""
+    return database.fetch_value(
+        "SELECT permit.change_member(%(user_id)s, %(role)s, %(is_active)s)",
+        {"user_id": user_id, "role": role, "is_active": is_active},
+    )
+
+
+def set_name(database: Database, tenant_id: UUID, user_id: UUID, name: str | None) -> User | None:
+    return database.fetch_one(
+        User,
+        """
+        UPDATE permit.users AS u
+           SET name = %(name)s
+         WHERE u.tenant_id = %(tenant_id)s AND u.id = %(user_id)s
+        RETURNING
+        """
+        + _COLUMNS,
+        {"tenant_id": tenant_id, "user_id": user_id, "name": name},
+    )
+
+
+def admit_proof_of_self(
+    database: Database,
+    *,
+    keys: Sequence[bytes],
+    free_attempts: Sequence[int],
+    delay_caps: Sequence[int],
+) -> ProofOfSelf:
+    """Counts the attempt and fetches what verifies it, or says how long to wait."""
+    proof = database.fetch_one(
+        ProofOfSelf,
+        """
+        SELECT retry_after, email, password_hash
+          FROM permit.admit_proof_of_self(
+               %(keys)s, %(free_attempts)s::integer[], %(delay_caps)s::integer[])
+        """,
+        {
+            "keys": list(keys),
+            "free_attempts": list(free_attempts),
+            "delay_caps": list(delay_caps),
+        },
+    )
+    assert proof is not None  # noqa: S101 (the door always answers one row)
+    return proof
+
+
+def change_own_password(
+    database: Database, *, old_hash: str, new_hash: str, forget_keys: Sequence[bytes]
+) -> bool:
+    """Whether the old one still was his; ends his sessions."""
+    return database.fetch_value(
+        "SELECT permit.change_own_password(%(old_hash)s, %(new_hash)s, %(keys)s)",
+        {"old_hash": old_hash, "new_hash": new_hash, "keys": list(forget_keys)},
+    )
+
+
+def find_factor(database: Database, tenant_id: UUID, user_id: UUID) -> SealedFactor | None:
+    return database.fetch_one(
+        SealedFactor,
+        """
+        SELECT totp_sealed AS sealed, totp_master_version AS master_version,
+               totp_confirmed_at IS NOT NULL AS is_confirmed, totp_used_step AS used_step, email
+          FROM permit.users
+         WHERE tenant_id = %(tenant_id)s AND id = %(user_id)s AND totp_sealed IS NOT NULL
+           FOR NO KEY UPDATE
+        """,
+        {"tenant_id": tenant_id, "user_id": user_id},
+    )
+
+
+def set_factor(
+    database: Database, tenant_id: UUID, user_id: UUID, *, sealed: bytes, master_version: str
+) -> str | None:
+    """An unconfirmed one; the user's email. None where one is confirmed already."""
+    return database.fetch_value(
+        """
+        UPDATE permit.users
+           SET totp_sealed = %(sealed)s, totp_master_version = %(master_version)s,
+               totp_used_step = NULL
+         WHERE tenant_id = %(tenant_id)s AND id = %(user_id)s AND totp_confirmed_at IS NULL
+        RETURNING email
+        """,
+        {
+            "tenant_id": tenant_id,
+            "user_id": user_id,
+            "sealed": sealed,
+            "master_version": master_version,
+        },
+    )
+
+
+def confirm_factor(
+    database: Database,
+    tenant_id: UUID,
+    user_id: UUID,
+    *,
+    step: int,
+    recovery_hashes: Sequence[bytes],
+) -> None:
+    """From now it is asked for at login. The caller holds the user's lock."""
+    database.execute(
+        """
+        WITH confirmed AS (
+            UPDATE permit.users
+               SET totp_confirmed_at = permit.clock(), totp_used_step = %(step)s
+             WHERE tenant_id = %(tenant_id)s AND id = %(user_id)s
+        )
+        INSERT INTO permit.recovery_codes (tenant_id, user_id, code_hash)
+        SELECT %(tenant_id)s, %(user_id)s, code_hash
+          FROM unnest(%(recovery_hashes)s::bytea[]) AS code_hash
+        """,
+        {
+            "tenant_id": tenant_id,
+            "user_id": user_id,
+            "step": step,
+            "recovery_hashes": list(recovery_hashes),
+        },
+    )
+
+
+def remove_factor(database: Database, tenant_id: UUID, user_id: UUID) -> None:
+    """With its recovery codes."""
+    database.execute(
+        """
+        WITH codes AS (
+            DELETE FROM permit.recovery_codes
+             WHERE tenant_id = %(tenant_id)s AND user_id = %(user_id)s
+        )
+        UPDATE permit.users
+           SET totp_sealed = NULL, totp_master_version = NULL, totp_confirmed_at = NULL,
+               totp_used_step = NULL
+         WHERE tenant_id = %(tenant_id)s AND id = %(user_id)s
+        """,
+        {"tenant_id": tenant_id, "user_id": user_id},
+    )
+
+
+def use_recovery_code(database: Database, tenant_id: UUID, user_id: UUID, code_hash: bytes) -> bool:
+    """Whether it was one; it serves once."""
+    used = database.execute(
+        """
+        DELETE FROM permit.recovery_codes
+         WHERE tenant_id = %(tenant_id)s AND user_id = %(user_id)s AND code_hash = %(code_hash)s
+        """,
+        {"tenant_id": tenant_id, "user_id": user_id, "code_hash": code_hash},
+    )
+    return used == 1

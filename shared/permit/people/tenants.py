@@ -1,0 +1,121 @@
+"""Tenants and the people of a tenant, as the operator sets them up."""
+
+import secrets
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+from permit.db import Database
+from permit.errors import InvalidRequest, NotFound
+from permit.keys import proof_keys
+from permit.people.queries import tenants, users
+from permit.people.sign_in import fold_email
+from permit.secrets.sources import SecretSource
+from permit.security import passwords
+from permit.security.passwords import UnacceptablePassword
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewUser:
+    tenant_id: UUID
+    user_id: UUID
+    email: str
+    generated_password: str | None  # None where the caller chose it
+
+
+def create_tenant(
+    database: Database, master_keys: SecretSource, *, name: str, email: str, password: str | None
+) -> NewUser:
+    """A tenant with its owner and its first two proof keys, all or nothing."""
+    tenant_id, email = uuid4(), new_email(email)
+    password_hash, generated = _choose_password(password, email)
+    with database.tenant_as_operator(tenant_id):
+        tenants.insert_tenant(database, tenant_id, name=name)
+        user_id = tenants.insert_user(
+            database, tenant_id, email=email, role="owner", password_hash=password_hash
+        )
+        proof_keys.add_first_keys(database, master_keys, tenant_id)
+    return NewUser(tenant_id=tenant_id, user_id=user_id, email=email, generated_password=generated)
+
+
+def create_user(
+    database: Database, tenant_id: UUID, *, email: str, role: str, password: str | None
+) -> NewUser:
+    email = new_email(email)
+    password_hash, generated = _choose_password(password, email)
+    user_id = _insert_user(database, tenant_id, email, role, password_hash)
+    return NewUser(tenant_id=tenant_id, user_id=user_id, email=email, generated_password=generated)
+
+
+def import_user(
+    database: Database, tenant_id: UUID, *, email: str, role: str, bcrypt_hash: str
+) -> NewUser:
+    """A user of another system, whose bcrypt hash is replaced at his first login."""
+    if not passwords.is_bcrypt(bcrypt_hash):
+        raise InvalidRequest(("bcrypt_hash", "must be a bcrypt hash ($2a$, $2b$ or $2y$)"))
+    email = new_email(email)
+    user_id = _insert_user(database, tenant_id, email, role, bcrypt_hash)
+    return NewUser(tenant_id=tenant_id, user_id=user_id, email=email, generated_password=None)
+
+
+def set_password(database: Database, *, email: str, password: str | None) -> NewUser:
+    """Ends every session of the user. Raises NotFound."""
+    email = fold_email(email)
+    account = tenants.find_account(database, email)
+    if account is None:
+        raise NotFound
+    password_hash, generated = _choose_password(password, email)
+    with database.tenant_as_operator(account.tenant_id):
+        tenants.set_password_hash(database, account.tenant_id, account.user_id, password_hash)
+    return NewUser(
+        tenant_id=account.tenant_id,
+        user_id=account.user_id,
+        email=email,
+        generated_password=generated,
+    )
+
+
+def remove_second_factor(database: Database, *, email: str) -> NewUser:
+    """For who has lost it and has no colleague to help him. Raises NotFound."""
+    email = fold_email(email)
+    account = tenants.find_account(database, email)
+    if account is None:
+        raise NotFound
+    with database.tenant_as_operator(account.tenant_id):
+        users.remove_factor(database, account.tenant_id, account.user_id)
+    return NewUser(
+        tenant_id=account.tenant_id,
+        user_id=account.user_id,
+        email=email,
+        generated_password=None,
+    )
+
+
+def _insert_user(
+    database: Database, tenant_id: UUID, email: str, role: str, password_hash: str
+) -> UUID:
+    with database.tenant_as_operator(tenant_id):
+        if not tenants.is_tenant(database, tenant_id):
+            raise NotFound
+        return tenants.insert_user(
+            database, tenant_id, email=email, role=role, password_hash=password_hash
+        )
+
+
+def new_email(email: str) -> str:
+    """Folding changes how long an email is: it is the folded one that is kept."""
+    folded = fold_email(email)
+    if not 3 <= len(folded) <= 254:
+        raise InvalidRequest(("email", "must have 3 to 254 characters"))
+    return folded
+
+
+def _choose_password(password: str | None, email: str) -> tuple[str, str | None]:
+    """The hash, and the password itself where it was generated here."""
+    if password is None:
+        generated = secrets.token_urlsafe(15)
+        return passwords.hash(generated), generated
+    try:
+        passwords.require_acceptable(password, email=email)
+    except UnacceptablePassword as error:
+        raise InvalidRequest(("password", str(error))) from None
+    return passwords.hash(password), None

@@ -1,0 +1,1 @@
+"""Where a secret comes from: AWS, a file, or the variable itself."""

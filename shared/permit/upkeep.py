@@ -1,0 +1,32 @@
+"""What keeps the service running: its health and its sweep."""
+
+from psycopg import errors
+
+from permit.check.facts import SweepCounts
+from permit.db import Database
+
+_NO_SCHEMA = (errors.InvalidSchemaName, errors.UndefinedFunction, errors.InsufficientPrivilege)
+
+
+def get_schema_version(database: Database) -> int:
+    """0 where the schema is missing: it was never migrated, or not for this role."""
+    try:
+        return database.fetch_value(
+            "SELECT schema_version FROM permit.health()", {}, is_repeatable=True
+        )
+    except _NO_SCHEMA:
+        return 0
+
+
+def sweep(database: Database) -> SweepCounts:
+    counts = database.fetch_one(
+        SweepCounts,
+        """
+        SELECT seats_lapsed, sessions_ended, throttles_ended, swaps_forgotten, seats_taken,
+               answers_forgotten, usages_forgotten, links_ended, addresses_forgotten
+          FROM permit.sweep(), permit.sweep_vendor()
+        """,
+        {},
+    )
+    assert counts is not None  # noqa: S101 (the door always answers one row)
+    return counts

@@ -1,0 +1,28 @@
+"""Which statements a function sent, counted where they arrive: in the server's own log."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from tests.support.deployment import ROLE_OF, Deployment
+
+
+@contextmanager
+def sent_statements(deployment: Deployment, function: str) -> Generator[list[str]]:
+    """The texts that the function's role sends to this test's database within the block.
+
+    Each is a round trip. The list is filled when the block ends.
+    """
+    sent: list[str] = []
+    before = len(_all(deployment, function))
+    yield sent
+    sent += _all(deployment, function)[before:]
+
+
+def _all(deployment: Deployment, function: str) -> list[str]:
+    return [
+        statement.text
+        for statement in deployment.server.statements()
+        if (statement.user, statement.database) == (ROLE_OF[function], deployment.database)
+        # What PgBouncer sends of its own when it hands a connection to another client.
+        and not statement.text.startswith("SET application_name=")
+    ]
