@@ -20,18 +20,16 @@ from pydantic.json_schema import models_json_schema
 from local.processes import PROJECT
 from permit import VERSION
 from permit.contracts import Answer, Contract
-from permit.edge.operations import NotAuthenticated, NotPermitted, Operation
-from permit.errors import (
-    IdempotencyKeyReused,
+from permit.edge.operations import Operation
+from permit.edge.refusals import NotAuthenticated, NotPermitted, UnsupportedMediaType
+from permit.errors import IdempotencyKeyReused, InvalidRequest, NotFound, Refusal
+from permit.people.refusals import (
+    InvalidCode,
     InvalidCredentials,
     InvalidRefreshToken,
-    InvalidRequest,
-    NotFound,
-    Refusal,
+    SecondFactorRequired,
     TooManyAttempts,
-    UnsupportedMediaType,
 )
-from permit.people.sign_in import InvalidCode, SecondFactorRequired
 
 DOCUMENT = PROJECT / "shared" / "permit" / "openapi.json"
 EXAMPLES = PROJECT / "docs" / "examples.json"

@@ -8,8 +8,8 @@ from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, model_validator
 
-from permit.check import check as licensing
-from permit.check import usage as metering
+from permit.check import check as checks
+from permit.check import usage
 from permit.check.check import CheckOutcome
 from permit.check.device_spec import DeviceSpec, Fingerprint, LicenceKey, fingerprint_hash
 from permit.check.facts import LicenceFacts
@@ -135,7 +135,7 @@ def check() -> Response[str]:
         version_date=request.version_date,
         has_device=device is not None,
     )
-    outcome = licensing.check(database, request.key, device, question)
+    outcome = checks.check(database, request.key, device, question)
     api.note(code=outcome.verdict.code, valid=outcome.verdict.valid)
     if outcome.facts is not None:
         api.note(tenant_id=str(outcome.facts.tenant_id), licence_id=str(outcome.facts.licence_id))
@@ -154,7 +154,7 @@ def check() -> Response[str]:
 def release() -> Response[str]:
     """Give a device's seat back, by the holder of the key."""
     request = api.read_body(ReleaseRequest)
-    outcome = licensing.release(
+    outcome = checks.release(
         database,
         request.key,
         None if request.fingerprint is None else fingerprint_hash(request.fingerprint),
@@ -175,7 +175,7 @@ def release() -> Response[str]:
 def use() -> Response[str]:
     """Use so much of a meter, if the licence is in force and its limit allows it."""
     request = api.read_body(UsageRequest)
-    outcome = metering.use(
+    outcome = usage.use(
         database,
         request.key,
         UsageSent(

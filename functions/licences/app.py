@@ -22,22 +22,22 @@ from permit.contracts import (
 )
 from permit.db import Database
 from permit.edge.api import answer
-from permit.edge.operations import Caller, VendorApi
+from permit.edge.operations import VendorApi
 from permit.errors import InvalidRequest, NotFound
-from permit.licences import licences as issuing
-from permit.licences.licences import (
+from permit.licences import devices, licences
+from permit.licences.licences import NewLicence, Order
+from permit.licences.queries import devices as device_queries
+from permit.licences.queries import licences as licence_queries
+from permit.licences.queries.licences import LicenceFilter
+from permit.licences.refusals import (
     DeviceBlocked,
     LicenceNotStarted,
     LicencePerpetual,
     LicenceRevoked,
-    NewLicence,
     NoFreeSeat,
-    Order,
     PolicyWithoutDuration,
     ProductArchived,
 )
-from permit.licences.queries import devices, licences
-from permit.licences.queries.licences import LicenceFilter
 from permit.licences.rows import Device, Licence, MeterUsage
 from permit.licences.terms import (
     Devices,
@@ -52,6 +52,7 @@ from permit.licences.terms import (
     fold,
 )
 from permit.paging import PageQuery, page, place
+from permit.people.callers import Caller
 from permit.settings import VendorSettings
 
 _MOST_IN_A_BATCH = 1_000
@@ -99,7 +100,7 @@ class LicenceChange(Reasoned):
         if self.holder is not None:
             given |= self.holder.columns(given=True)
         if "max_devices" in given:
-            given["max_devices"] = licences.seats(self.max_devices)
+            given["max_devices"] = licence_queries.seats(self.max_devices)
         return given
 
 
@@ -242,7 +243,7 @@ api = VendorApi(database, settings)
 )
 def issue_licence(caller: Caller, request: LicenceRequest) -> Answer:
     """Issue a licence; its key is answered here and never again."""
-    return _new_licence(issuing.issue(database, caller.tenant_id, request.as_order()))
+    return _new_licence(licences.issue(database, caller.tenant_id, request.as_order()))
 
 
 @api.operation(
@@ -256,7 +257,7 @@ def issue_licence(caller: Caller, request: LicenceRequest) -> Answer:
 def issue_batch(caller: Caller, request: Batch) -> Answer:
     """Issue up to 1,000 licences, all or none."""
     orders = [each.as_order() for each in request.licences]
-    new = issuing.issue_all(database, caller.tenant_id, orders)
+    new = licences.issue_all(database, caller.tenant_id, orders)
     return BatchAnswer(licences=[_new_licence(each) for each in new])
 
 
@@ -264,7 +265,7 @@ def issue_batch(caller: Caller, request: Batch) -> Answer:
 def list_licences(caller: Caller, query: LicenceQuery) -> Answer:
     """List licences, newest first, by what they are found by."""
     where = place(query)
-    rows = licences.list_licences(database, caller.tenant_id, query.as_filter(), where)
+    rows = licence_queries.list_licences(database, caller.tenant_id, query.as_filter(), where)
     found = page(rows, where, lambda row: (row.created_at, row.id))
     return LicenceList(items=[_licence(row) for row in found.items], next_cursor=found.next_cursor)
 
@@ -279,13 +280,13 @@ def list_licences(caller: Caller, query: LicenceQuery) -> Answer:
 )
 def look_up_licence(caller: Caller, request: KeyRequest) -> Answer:
     """Find the licence of a key, current or replaced."""
-    return _licence(issuing.look_up(database, caller.tenant_id, request.key))
+    return _licence(licences.look_up(database, caller.tenant_id, request.key))
 
 
 @api.operation("GET", "/v1/licences/{licence_id}", "licences.read", answer=LicenceAnswer)
 def get_licence(caller: Caller, licence_id: UUID) -> Answer:
     """Get a licence."""
-    return _licence(issuing.get(database, caller.tenant_id, licence_id))
+    return _licence(licences.get(database, caller.tenant_id, licence_id))
 
 
 @api.operation(
@@ -297,7 +298,7 @@ def get_licence(caller: Caller, licence_id: UUID) -> Answer:
 )
 def change_licence(caller: Caller, request: LicenceChange, licence_id: UUID) -> Answer:
     """Change a licence; it holds from the next check."""
-    return _licence(issuing.change(database, caller.tenant_id, licence_id, request.columns()))
+    return _licence(licences.change(database, caller.tenant_id, licence_id, request.columns()))
 
 
 @api.operation(
@@ -310,7 +311,7 @@ def change_licence(caller: Caller, request: LicenceChange, licence_id: UUID) -> 
 )
 def suspend_licence(caller: Caller, request: Reasoned, licence_id: UUID) -> Answer:
     """Suspend a licence until it is reinstated."""
-    return _licence(issuing.suspend(database, caller.tenant_id, licence_id))
+    return _licence(licences.suspend(database, caller.tenant_id, licence_id))
 
 
 @api.operation(
@@ -323,7 +324,7 @@ def suspend_licence(caller: Caller, request: Reasoned, licence_id: UUID) -> Answ
 )
 def reinstate_licence(caller: Caller, request: Reasoned, licence_id: UUID) -> Answer:
     """Reinstate a suspended licence."""
-    return _licence(issuing.reinstate(database, caller.tenant_id, licence_id))
+    return _licence(licences.reinstate(database, caller.tenant_id, licence_id))
 
 
 @api.operation(
@@ -344,7 +345,7 @@ def reinstate_licence(caller: Caller, request: Reasoned, licence_id: UUID) -> An
 def renew_licence(caller: Caller, request: Renewal, licence_id: UUID) -> Answer:
     """Renew a licence."""
     return _licence(
-        issuing.renew(
+        licences.renew(
             database,
             caller.tenant_id,
             licence_id,
@@ -363,7 +364,7 @@ def renew_licence(caller: Caller, request: Renewal, licence_id: UUID) -> Answer:
 )
 def revoke_licence(caller: Caller, request: Reasoned, licence_id: UUID) -> Answer:
     """Revoke a licence for good."""
-    return _licence(issuing.revoke(database, caller.tenant_id, licence_id))
+    return _licence(licences.revoke(database, caller.tenant_id, licence_id))
 
 
 @api.operation(
@@ -379,7 +380,7 @@ def revoke_licence(caller: Caller, request: Reasoned, licence_id: UUID) -> Answe
 def rotate_key(caller: Caller, request: KeyRotation, licence_id: UUID) -> Answer:
     """Replace a licence's key; the new one is answered here and never again."""
     return _new_licence(
-        issuing.rotate_key(database, caller.tenant_id, licence_id, overlap=request.overlap)
+        licences.rotate_key(database, caller.tenant_id, licence_id, overlap=request.overlap)
     )
 
 
@@ -393,9 +394,9 @@ def rotate_key(caller: Caller, request: KeyRotation, licence_id: UUID) -> Answer
 def list_devices(caller: Caller, query: DeviceQuery, licence_id: UUID) -> Answer:
     """List a licence's devices, newest first."""
     where = place(query)
-    rows = devices.list_devices(database, caller.tenant_id, licence_id, query.state, where)
+    rows = device_queries.list_devices(database, caller.tenant_id, licence_id, query.state, where)
     if not rows:
-        issuing.get(database, caller.tenant_id, licence_id)
+        licences.get(database, caller.tenant_id, licence_id)
     found = page(rows, where, lambda row: (row.first_seen_at, row.id))
     return DeviceList(items=[_device(row) for row in found.items], next_cursor=found.next_cursor)
 
@@ -415,7 +416,7 @@ def list_devices(caller: Caller, query: DeviceQuery, licence_id: UUID) -> Answer
 )
 def activate_device(caller: Caller, request: DeviceSpec, licence_id: UUID) -> Response[str]:
     """Activate a device by hand; 200 and no other seat for one that the licence knows."""
-    device, is_new = issuing.activate_device(database, licence_id, request.as_sent())
+    device, is_new = devices.activate_device(database, licence_id, request.as_sent())
     return answer(_device(device), status=201 if is_new else 200)
 
 
@@ -427,7 +428,7 @@ def activate_device(caller: Caller, request: DeviceSpec, licence_id: UUID) -> Re
 )
 def release_device(caller: Caller, licence_id: UUID, device_id: UUID) -> None:
     """Release a device's seat; it may take one again, unless it is blocked."""
-    issuing.release_device(database, caller.tenant_id, licence_id, device_id)
+    devices.release_device(database, caller.tenant_id, licence_id, device_id)
 
 
 @api.operation(
@@ -439,7 +440,7 @@ def release_device(caller: Caller, licence_id: UUID, device_id: UUID) -> None:
 )
 def block_device(caller: Caller, request: Reasoned, licence_id: UUID, device_id: UUID) -> Answer:
     """Block a device: its seat is freed and it gets none again."""
-    return _device(issuing.block_device(database, caller.tenant_id, licence_id, device_id))
+    return _device(devices.block_device(database, caller.tenant_id, licence_id, device_id))
 
 
 @api.operation(
@@ -451,15 +452,15 @@ def block_device(caller: Caller, request: Reasoned, licence_id: UUID, device_id:
 )
 def unblock_device(caller: Caller, request: Reasoned, licence_id: UUID, device_id: UUID) -> Answer:
     """Unblock a device; it has no seat until it takes one."""
-    return _device(issuing.unblock_device(database, caller.tenant_id, licence_id, device_id))
+    return _device(devices.unblock_device(database, caller.tenant_id, licence_id, device_id))
 
 
 @api.operation("GET", "/v1/licences/{licence_id}/usage", "usage.read", answer=UsageList)
 def list_usage(caller: Caller, licence_id: UUID) -> Answer:
     """What a licence has used of each meter in this period."""
-    rows = devices.list_usage(database, caller.tenant_id, licence_id)
+    rows = device_queries.list_usage(database, caller.tenant_id, licence_id)
     if not rows:
-        issuing.get(database, caller.tenant_id, licence_id)
+        licences.get(database, caller.tenant_id, licence_id)
     return UsageList(
         items=[MeterUsageAnswer.model_validate(row, from_attributes=True) for row in rows]
     )
@@ -474,7 +475,7 @@ def list_usage(caller: Caller, licence_id: UUID) -> Answer:
 )
 def reset_usage(caller: Caller, request: MeterName, licence_id: UUID) -> Answer:
     """Begin a meter again at 0."""
-    usage = issuing.reset_usage(database, caller.tenant_id, licence_id, request.meter)
+    usage = devices.reset_usage(database, caller.tenant_id, licence_id, request.meter)
     return _usage(usage)
 
 
@@ -492,7 +493,7 @@ def _fields(licence: Licence) -> dict[str, Any]:
         for name in LicenceAnswer.model_fields
         if name not in ("holder", "granted_entitlements")
     }
-    if licence.max_devices == licences.UNLIMITED:
+    if licence.max_devices == licence_queries.UNLIMITED:
         values["max_devices"] = "unlimited"
     return {
         **values,

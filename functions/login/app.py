@@ -8,7 +8,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from permit.contracts import Answer, Contract, bounded
 from permit.db import Database
 from permit.edge.api import Api, answer
-from permit.people import sign_in as accounts
+from permit.people import sign_in
 from permit.people.sign_in import LoginSecrets, Tokens
 from permit.security.throttling import viewer_address
 from permit.settings import LoginSettings
@@ -50,7 +50,7 @@ secrets = LoginSecrets(
 def log_in() -> Response[str]:
     """Sign in: an email and a password for tokens, or for the second step."""
     request = api.read_body(LoginRequest)
-    tokens = accounts.log_in(
+    tokens = sign_in.log_in(
         database,
         secrets,
         email=request.email,
@@ -65,7 +65,7 @@ def log_in() -> Response[str]:
 def complete() -> Response[str]:
     """The second step of a login, with a code of the authenticator or a recovery code."""
     request = api.read_body(SecondFactorRequest)
-    tokens = accounts.complete(
+    tokens = sign_in.complete(
         database,
         secrets,
         mfa_token=request.mfa_token,
@@ -80,7 +80,7 @@ def complete() -> Response[str]:
 def refresh() -> Response[str]:
     """Replace a refresh token; one that comes a second time ends its session."""
     request = api.read_body(RefreshRequest)
-    tokens = accounts.renew(
+    tokens = sign_in.renew(
         database,
         settings.token_keys,
         refresh_token=request.refresh_token,
@@ -92,7 +92,7 @@ def refresh() -> Response[str]:
 @api.post("/v1/login/logout")
 def log_out() -> Response[str]:
     """End a session; 204 whether or not there was one: nothing is told."""
-    accounts.log_out(database, api.read_body(RefreshRequest).refresh_token)
+    sign_in.log_out(database, api.read_body(RefreshRequest).refresh_token)
     return Response(status_code=204)
 
 

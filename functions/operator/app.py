@@ -16,20 +16,18 @@ from pydantic import Field
 from pydantic_core import to_jsonable_python
 
 from permit.check.device_spec import DeviceSpec
-from permit.contracts import Contract, Email, Instant, Name, Overlap, Password, bounded
+from permit.contracts import Contract, Email, Instant, Name, Overlap, Password, bounded, validate
 from permit.db import Database
-from permit.edge.api import problem, validate
+from permit.edge.api import problem
 from permit.errors import InvalidRequest, Refusal, StatementFailed
-from permit.keys import proof_keys
-from permit.keys import rotation as key_rotation
-from permit.licences import licences as issuing
-from permit.licences import products as catalogue
+from permit.keys import proof_keys, rotation
+from permit.licences import devices, licences, policies
 from permit.licences.licences import Order
 from permit.licences.queries import products
 from permit.licences.queries.licences import seats
 from permit.licences.terms import Code, Devices, Id, LicenceTerms, PolicyTerms
-from permit.people import export as tenant_data
-from permit.people import tenants as tenancy
+from permit.operator_access import Operator
+from permit.people import export, tenants
 from permit.people.callers import UserRole
 from permit.people.tenants import NewUser
 from permit.security.token_keys import TokenKeys
@@ -146,7 +144,7 @@ class MasterKeyRotation(Contract):
 
 class _Command(NamedTuple):
     contract: type[Contract]
-    run: Callable[[Any], Result]
+    run: Callable[[Operator, Any], Result]
 
 
 settings = OperatorSettings.from_environment()
@@ -155,190 +153,192 @@ commands: dict[str, _Command] = {}
 logger = Logger()
 
 
-def command(name: str, contract: type[Contract]) -> Callable[[Callable[[Any], Result]], None]:
-    def register(run: Callable[[Any], Result]) -> None:
+def command(
+    name: str, contract: type[Contract]
+) -> Callable[[Callable[[Operator, Any], Result]], None]:
+    def register(run: Callable[[Operator, Any], Result]) -> None:
         commands[name] = _Command(contract, run)
 
     return register
 
 
 @command("create-tenant", NewTenant)
-def create_tenant(arguments: NewTenant) -> Result:
-    return _user(tenancy.create_tenant(database, settings.master_keys, **arguments.model_dump()))
+def create_tenant(operator: Operator, arguments: NewTenant) -> Result:
+    return _user(tenants.create_tenant(operator, settings.master_keys, **arguments.model_dump()))
 
 
 @command("create-user", NewUserArguments)
-def create_user(arguments: NewUserArguments) -> Result:
-    return _user(tenancy.create_user(database, **arguments.model_dump()))
+def create_user(operator: Operator, arguments: NewUserArguments) -> Result:
+    return _user(tenants.create_user(operator, **arguments.model_dump()))
 
 
 @command("import-user", ImportedUser)
-def import_user(arguments: ImportedUser) -> Result:
-    return _user(tenancy.import_user(database, **arguments.model_dump()))
+def import_user(operator: Operator, arguments: ImportedUser) -> Result:
+    return _user(tenants.import_user(operator, **arguments.model_dump()))
 
 
 @command("set-password", NewPassword)
-def set_password(arguments: NewPassword) -> Result:
-    return _user(tenancy.set_password(database, **arguments.model_dump()))
+def set_password(operator: Operator, arguments: NewPassword) -> Result:
+    return _user(tenants.set_password(operator, **arguments.model_dump()))
 
 
 @command("remove-second-factor", UserEmail)
-def remove_second_factor(arguments: UserEmail) -> Result:
-    return _user(tenancy.remove_second_factor(database, email=arguments.email))
+def remove_second_factor(operator: Operator, arguments: UserEmail) -> Result:
+    return _user(tenants.remove_second_factor(operator, email=arguments.email))
 
 
 @command("create-product", NewProduct)
-def create_product(arguments: NewProduct) -> Result:
-    with database.tenant_as_operator(arguments.tenant_id):
+def create_product(operator: Operator, arguments: NewProduct) -> Result:
+    with operator.entered(arguments.tenant_id) as database:
         product = products.insert_product(database, **arguments.model_dump())
     return asdict(product)
 
 
 @command("create-policy", NewPolicy)
-def create_policy(arguments: NewPolicy) -> Result:
+def create_policy(operator: Operator, arguments: NewPolicy) -> Result:
     terms = PolicyTerms(**arguments.model_dump(exclude={"tenant_id", "product_id"}))
-    with database.tenant_as_operator(arguments.tenant_id):
-        policy = catalogue.create_policy(database, arguments.tenant_id, arguments.product_id, terms)
+    with operator.entered(arguments.tenant_id) as database:
+        policy = policies.create_policy(database, arguments.tenant_id, arguments.product_id, terms)
     return {"id": policy.id, "product_id": policy.product_id, **terms.model_dump()}
 
 
 @command("create-licence", NewLicence)
-def create_licence(arguments: NewLicence) -> Result:
+def create_licence(operator: Operator, arguments: NewLicence) -> Result:
     terms = LicenceTerms(**arguments.model_dump(exclude={"tenant_id", "policy_id"}))
     order = Order(policy_id=arguments.policy_id, terms=terms)
-    with database.tenant_as_operator(arguments.tenant_id):
-        new = issuing.issue(database, arguments.tenant_id, order)
+    with operator.entered(arguments.tenant_id) as database:
+        new = licences.issue(database, arguments.tenant_id, order)
     shown = ("id", "key_hint", "starts_at", "expires_at")
     return {**{name: getattr(new.licence, name) for name in shown}, "key": new.key}
 
 
 @command("change-licence", ChangedLicence)
-def change_licence(arguments: ChangedLicence) -> Result:
+def change_licence(operator: Operator, arguments: ChangedLicence) -> Result:
     changes: dict[str, Any] = {}
     if arguments.max_devices is not None:
         changes["max_devices"] = seats(arguments.max_devices)
     if arguments.expires_at is not None:
         changes["expires_at"] = arguments.expires_at
-    with database.tenant_as_operator(arguments.tenant_id):
-        issuing.change(database, arguments.tenant_id, arguments.licence_id, changes)
+    with operator.entered(arguments.tenant_id) as database:
+        licences.change(database, arguments.tenant_id, arguments.licence_id, changes)
     return {"id": arguments.licence_id}
 
 
 @command("suspend-licence", LicenceArguments)
-def suspend_licence(arguments: LicenceArguments) -> Result:
-    with database.tenant_as_operator(arguments.tenant_id):
-        issuing.suspend(database, **arguments.model_dump())
+def suspend_licence(operator: Operator, arguments: LicenceArguments) -> Result:
+    with operator.entered(arguments.tenant_id) as database:
+        licences.suspend(database, **arguments.model_dump())
     return {"id": arguments.licence_id}
 
 
 @command("reinstate-licence", LicenceArguments)
-def reinstate_licence(arguments: LicenceArguments) -> Result:
-    with database.tenant_as_operator(arguments.tenant_id):
-        issuing.reinstate(database, **arguments.model_dump())
+def reinstate_licence(operator: Operator, arguments: LicenceArguments) -> Result:
+    with operator.entered(arguments.tenant_id) as database:
+        licences.reinstate(database, **arguments.model_dump())
     return {"id": arguments.licence_id}
 
 
 @command("revoke-licence", LicenceArguments)
-def revoke_licence(arguments: LicenceArguments) -> Result:
-    with database.tenant_as_operator(arguments.tenant_id):
-        issuing.revoke(database, **arguments.model_dump())
+def revoke_licence(operator: Operator, arguments: LicenceArguments) -> Result:
+    with operator.entered(arguments.tenant_id) as database:
+        licences.revoke(database, **arguments.model_dump())
     return {"id": arguments.licence_id}
 
 
 @command("rotate-licence-key", RotatedLicenceKey)
-def rotate_licence_key(arguments: RotatedLicenceKey) -> Result:
-    with database.tenant_as_operator(arguments.tenant_id):
-        new = issuing.rotate_key(database, **arguments.model_dump())
+def rotate_licence_key(operator: Operator, arguments: RotatedLicenceKey) -> Result:
+    with operator.entered(arguments.tenant_id) as database:
+        new = licences.rotate_key(database, **arguments.model_dump())
     return {"id": arguments.licence_id, "key": new.key}
 
 
 @command("activate-device", ActivatedDevice)
-def activate_device(arguments: ActivatedDevice) -> Result:
-    with database.tenant_as_operator(arguments.tenant_id):
-        device, _ = issuing.activate_device(database, arguments.licence_id, arguments.as_sent())
+def activate_device(operator: Operator, arguments: ActivatedDevice) -> Result:
+    with operator.entered(arguments.tenant_id) as database:
+        device, _ = devices.activate_device(database, arguments.licence_id, arguments.as_sent())
     return {"id": device.id}
 
 
 @command("block-device", DeviceArguments)
-def block_device(arguments: DeviceArguments) -> Result:
-    with database.tenant_as_operator(arguments.tenant_id):
-        issuing.block_device(database, **arguments.model_dump())
+def block_device(operator: Operator, arguments: DeviceArguments) -> Result:
+    with operator.entered(arguments.tenant_id) as database:
+        devices.block_device(database, **arguments.model_dump())
     return {"id": arguments.device_id}
 
 
 @command("unblock-device", DeviceArguments)
-def unblock_device(arguments: DeviceArguments) -> Result:
-    with database.tenant_as_operator(arguments.tenant_id):
-        issuing.unblock_device(database, **arguments.model_dump())
+def unblock_device(operator: Operator, arguments: DeviceArguments) -> Result:
+    with operator.entered(arguments.tenant_id) as database:
+        devices.unblock_device(database, **arguments.model_dump())
     return {"id": arguments.device_id}
 
 
 @command("release-device", DeviceArguments)
-def release_device(arguments: DeviceArguments) -> Result:
-    with database.tenant_as_operator(arguments.tenant_id):
-        issuing.release_device(database, **arguments.model_dump())
+def release_device(operator: Operator, arguments: DeviceArguments) -> Result:
+    with operator.entered(arguments.tenant_id) as database:
+        devices.release_device(database, **arguments.model_dump())
     return {"id": arguments.device_id}
 
 
 @command("rotate-proof-key", TenantArguments)
-def rotate_proof_key(arguments: TenantArguments) -> Result:
-    proof_keys.rotate(database, settings.master_keys, arguments.tenant_id)
+def rotate_proof_key(operator: Operator, arguments: TenantArguments) -> Result:
+    proof_keys.rotate(operator, settings.master_keys, arguments.tenant_id)
     return {"tenant_id": arguments.tenant_id}
 
 
 @command("withdraw-proof-key", WithdrawnKey)
-def withdraw_proof_key(arguments: WithdrawnKey) -> Result:
-    proof_keys.withdraw(database, settings.master_keys, arguments.tenant_id, arguments.kid)
+def withdraw_proof_key(operator: Operator, arguments: WithdrawnKey) -> Result:
+    proof_keys.withdraw(operator, settings.master_keys, arguments.tenant_id, arguments.kid)
     return {"tenant_id": arguments.tenant_id, "kid": arguments.kid}
 
 
 @command("export-tenant", Export)
-def export_tenant(arguments: Export) -> Result:
+def export_tenant(operator: Operator, arguments: Export) -> Result:
     return asdict(
-        tenant_data.export(
-            database, arguments.tenant_id, cursor=arguments.cursor, at_most=arguments.limit
+        export.export(
+            operator, arguments.tenant_id, cursor=arguments.cursor, at_most=arguments.limit
         )
     )
 
 
 @command("erase-tenant", Erasure)
-def erase_tenant(arguments: Erasure) -> Result:
-    left = tenant_data.erase(database, arguments.tenant_id, arguments.name)
+def erase_tenant(operator: Operator, arguments: Erasure) -> Result:
+    left = export.erase(operator, arguments.tenant_id, arguments.name)
     return {"erased": left == 0, "licences_left": left}
 
 
 @command("rotate-token-key", NoArguments)
-def rotate_token_key(arguments: NoArguments) -> Result:
+def rotate_token_key(operator: Operator, arguments: NoArguments) -> Result:
     return _token_keys(
-        key_rotation.rotate_token_keys(settings.token_keys, settings.token_jwks, datetime.now(UTC))
+        rotation.rotate_token_keys(settings.token_keys, settings.token_jwks, datetime.now(UTC))
     )
 
 
 @command("withdraw-token-key", Kid)
-def withdraw_token_key(arguments: Kid) -> Result:
+def withdraw_token_key(operator: Operator, arguments: Kid) -> Result:
     return _token_keys(
-        key_rotation.withdraw_token_key(
+        rotation.withdraw_token_key(
             settings.token_keys, settings.token_jwks, arguments.kid, datetime.now(UTC)
         )
     )
 
 
 @command("rotate-master-key", MasterKeyRotation)
-def rotate_master_key(arguments: MasterKeyRotation) -> Result:
+def rotate_master_key(operator: Operator, arguments: MasterKeyRotation) -> Result:
     resealed = 0
     if arguments.stage == "add":
-        keys = key_rotation.add_master_key(settings.master_keys)
+        keys = rotation.add_master_key(settings.master_keys)
     elif arguments.stage == "reseal":
-        keys, resealed = key_rotation.reseal_under_newest(database, settings.master_keys)
+        keys, resealed = rotation.reseal_under_newest(operator.database, settings.master_keys)
     elif arguments.version is None:
         raise InvalidRequest(("version", "say which version to drop"))
     else:
-        keys = key_rotation.drop_master_key(database, settings.master_keys, arguments.version)
+        keys = rotation.drop_master_key(operator.database, settings.master_keys, arguments.version)
     return {"current": keys.current_version, "versions": sorted(keys.keys), "resealed": resealed}
 
 
 @command("help", NoArguments)
-def list_commands(arguments: NoArguments) -> Result:
+def list_commands(operator: Operator, arguments: NoArguments) -> Result:
     """Every command, with its arguments."""
     return {
         name: {
@@ -369,8 +369,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         chosen = commands.get(request.command)
         if chosen is None:
             raise InvalidRequest(("command", f"must be one of {', '.join(sorted(commands))}"))
-        database.command = request.command
-        result = chosen.run(validate(chosen.contract, request.arguments))
+        operator = Operator(database=database, command=request.command)
+        result = chosen.run(operator, validate(chosen.contract, request.arguments))
     except Refusal as refusal:
         logger.info("refused", code=refusal.code, reason=str(refusal))
         return {"ok": False, "problem": problem(refusal)}

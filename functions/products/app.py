@@ -9,14 +9,15 @@ from pydantic import Field
 
 from permit.contracts import Answer, Contract, Lease, Name, SeatTtl, Term
 from permit.db import Database
-from permit.edge.operations import Caller, VendorApi
-from permit.licences import products as catalogue
-from permit.licences.queries import policies, products
-from permit.licences.queries.policies import PolicyInUse
-from permit.licences.queries.products import ProductCodeTaken
+from permit.edge.operations import VendorApi
+from permit.licences import policies, products
+from permit.licences.queries import policies as policy_queries
+from permit.licences.queries import products as product_queries
+from permit.licences.refusals import PolicyInUse, ProductCodeTaken
 from permit.licences.rows import Policy, Product
 from permit.licences.terms import Code, Devices, Entitlements, Id, MeterAnswer, Meters, PolicyTerms
 from permit.paging import PageQuery, page, place
+from permit.people.callers import Caller
 from permit.settings import VendorSettings
 
 
@@ -117,7 +118,9 @@ api = VendorApi(database, settings)
 def create_product(caller: Caller, request: NewProduct) -> Answer:
     """Create a product."""
     return _product(
-        products.insert_product(database, caller.tenant_id, code=request.code, name=request.name)
+        product_queries.insert_product(
+            database, caller.tenant_id, code=request.code, name=request.name
+        )
     )
 
 
@@ -125,7 +128,7 @@ def create_product(caller: Caller, request: NewProduct) -> Answer:
 def list_products(caller: Caller, query: PageQuery) -> Answer:
     """List the products, newest first."""
     where = place(query)
-    rows = products.list_products(database, caller.tenant_id, where)
+    rows = product_queries.list_products(database, caller.tenant_id, where)
     found = page(rows, where, lambda row: (row.created_at, row.id))
     return ProductList(items=[_product(row) for row in found.items], next_cursor=found.next_cursor)
 
@@ -133,7 +136,7 @@ def list_products(caller: Caller, query: PageQuery) -> Answer:
 @api.operation("GET", "/v1/products/{product_id}", "products.read", answer=ProductAnswer)
 def get_product(caller: Caller, product_id: UUID) -> Answer:
     """Get a product."""
-    return _product(catalogue.get_product(database, caller.tenant_id, product_id))
+    return _product(products.get_product(database, caller.tenant_id, product_id))
 
 
 @api.operation(
@@ -145,7 +148,7 @@ def get_product(caller: Caller, product_id: UUID) -> Answer:
 )
 def change_product(caller: Caller, request: ProductChange, product_id: UUID) -> Answer:
     """Rename a product; its code stays, for it is in proofs and shipped programs."""
-    return _product(catalogue.rename_product(database, caller.tenant_id, product_id, request.name))
+    return _product(products.rename_product(database, caller.tenant_id, product_id, request.name))
 
 
 @api.operation(
@@ -153,7 +156,7 @@ def change_product(caller: Caller, request: ProductChange, product_id: UUID) -> 
 )
 def archive_product(caller: Caller, product_id: UUID) -> Answer:
     """Archive a product: no new licences; existing ones go on."""
-    return _product(catalogue.archive_product(database, caller.tenant_id, product_id))
+    return _product(products.archive_product(database, caller.tenant_id, product_id))
 
 
 @api.operation(
@@ -166,14 +169,14 @@ def archive_product(caller: Caller, product_id: UUID) -> Answer:
 )
 def create_policy(caller: Caller, request: NewPolicy) -> Answer:
     """Create a policy."""
-    return _policy(catalogue.create_policy(database, caller.tenant_id, request.product_id, request))
+    return _policy(policies.create_policy(database, caller.tenant_id, request.product_id, request))
 
 
 @api.operation("GET", "/v1/policies", "policies.read", query=PolicyQuery, answer=PolicyList)
 def list_policies(caller: Caller, query: PolicyQuery) -> Answer:
     """List the policies, newest first; of one product where it is given."""
     where = place(query)
-    rows = policies.list_policies(database, caller.tenant_id, query.product_id, where)
+    rows = policy_queries.list_policies(database, caller.tenant_id, query.product_id, where)
     found = page(rows, where, lambda row: (row.created_at, row.id))
     return PolicyList(items=[_policy(row) for row in found.items], next_cursor=found.next_cursor)
 
@@ -181,7 +184,7 @@ def list_policies(caller: Caller, query: PolicyQuery) -> Answer:
 @api.operation("GET", "/v1/policies/{policy_id}", "policies.read", answer=PolicyAnswer)
 def get_policy(caller: Caller, policy_id: UUID) -> Answer:
     """Get a policy."""
-    return _policy(catalogue.get_policy(database, caller.tenant_id, policy_id))
+    return _policy(policies.get_policy(database, caller.tenant_id, policy_id))
 
 
 @api.operation(
@@ -194,7 +197,7 @@ def get_policy(caller: Caller, policy_id: UUID) -> Answer:
 def change_policy(caller: Caller, request: PolicyChange, policy_id: UUID) -> Answer:
     """Change a policy; it reaches its licences at their next check."""
     changes = request.model_dump(exclude_unset=True)
-    return _policy(catalogue.change_policy(database, caller.tenant_id, policy_id, changes))
+    return _policy(policies.change_policy(database, caller.tenant_id, policy_id, changes))
 
 
 @api.operation(
@@ -205,7 +208,7 @@ def change_policy(caller: Caller, request: PolicyChange, policy_id: UUID) -> Ans
 )
 def delete_policy(caller: Caller, policy_id: UUID) -> None:
     """Delete a policy that has no licences."""
-    catalogue.delete_policy(database, caller.tenant_id, policy_id)
+    policies.delete_policy(database, caller.tenant_id, policy_id)
 
 
 def _product(product: Product) -> ProductAnswer:
@@ -217,7 +220,7 @@ def _policy(policy: Policy) -> PolicyAnswer:
         id=policy.id,
         product_id=policy.product_id,
         created_at=policy.created_at,
-        **catalogue.terms_of(policy),
+        **policies.terms_of(policy),
     )
 
 

@@ -7,7 +7,7 @@ from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
-from permit import upkeep as operations
+from permit import upkeep
 from permit.db import Database
 from permit.settings import DatabaseSettings
 
@@ -18,7 +18,7 @@ metrics = Metrics(namespace="Permit")
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     database.allow(context.get_remaining_time_in_millis() / 1000 - 1)
-    counts: dict[str, int] = asdict(operations.sweep(database))
+    counts: dict[str, int] = asdict(upkeep.sweep(database))
     for name, count in counts.items():
         metrics.add_metric(name.title().replace("_", ""), MetricUnit.Count, count)
     return counts

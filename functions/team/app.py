@@ -10,27 +10,29 @@ from pydantic import Field, model_validator
 
 from permit.contracts import Answer, Contract, Email, Instant, Name, Password, bounded
 from permit.db import Database
-from permit.edge.operations import Caller, VendorApi
-from permit.errors import InvalidRequest, Refusal, TooManyAttempts
-from permit.licences.rows import ApiKey, AuditEvent, User
+from permit.edge.operations import VendorApi
+from permit.errors import InvalidRequest, Refusal
 from permit.paging import PageQuery, page, place
-from permit.people import users as team
-from permit.people.callers import ApiKeyRole, UserRole
-from permit.people.queries import api_keys as team_queries
-from permit.people.queries import users
-from permit.people.queries.api_keys import AuditFilter
-from permit.people.queries.tenants import EmailTaken
-from permit.people.users import (
+from permit.people import api_keys, own_account, second_factors, users
+from permit.people.callers import ApiKeyRole, Caller, UserRole
+from permit.people.queries import api_keys as api_key_queries
+from permit.people.queries import audit as audit_queries
+from permit.people.queries import users as user_queries
+from permit.people.queries.audit import AuditFilter
+from permit.people.refusals import (
     AboveYourRole,
+    EmailTaken,
     InvalidLink,
     LastOwner,
-    Link,
     NotAUser,
     NotInvited,
     SecondFactorOff,
     SecondFactorOn,
+    TooManyAttempts,
     WrongProof,
 )
+from permit.people.rows import ApiKey, AuditEvent, User
+from permit.people.users import Link
 from permit.settings import TeamSettings
 
 LinkToken = Annotated[str, bounded(1, 256)]
@@ -207,7 +209,7 @@ api = VendorApi(database, settings)
 )
 def invite_user(caller: Caller, request: Invitation) -> Answer:
     """Invite a colleague: the answer has the token of a link that is good for 72 hours."""
-    link = team.invite(database, caller, email=request.email, role=request.role, name=request.name)
+    link = users.invite(database, caller, email=request.email, role=request.role, name=request.name)
     return InvitedAnswer(
         **_user(link.user).model_dump(), token=link.token, token_expires_at=link.expires_at
     )
@@ -217,7 +219,7 @@ def invite_user(caller: Caller, request: Invitation) -> Answer:
 def list_users(caller: Caller, query: PageQuery) -> Answer:
     """List the users, newest first."""
     where = place(query)
-    rows = users.list_users(database, caller.tenant_id, where)
+    rows = user_queries.list_users(database, caller.tenant_id, where)
     found = page(rows, where, lambda row: (row.created_at, row.id))
     return UserList(items=[_user(row) for row in found.items], next_cursor=found.next_cursor)
 
@@ -231,7 +233,7 @@ def list_users(caller: Caller, query: PageQuery) -> Answer:
 )
 def accept_invitation(request: Acceptance) -> None:
     """Accept an invitation with a password of one's own."""
-    team.use_link(
+    users.use_link(
         database,
         kind="invitation",
         token=request.token,
@@ -246,7 +248,7 @@ def accept_invitation(request: Acceptance) -> None:
 )
 def use_password_reset(request: PasswordReset) -> None:
     """Choose another password by a reset link; ends every session."""
-    team.use_link(
+    users.use_link(
         database,
         kind="password_reset",
         token=request.token,
@@ -265,7 +267,7 @@ def use_password_reset(request: PasswordReset) -> None:
 )
 def get_self(caller: Caller) -> Answer:
     """Who one is."""
-    return _user(team.get_self(database, caller))
+    return _user(own_account.get_self(database, caller))
 
 
 @api.operation(
@@ -278,7 +280,7 @@ def get_self(caller: Caller) -> Answer:
 )
 def change_self(caller: Caller, request: SelfChange) -> Answer:
     """Change one's name."""
-    return _user(team.rename_self(database, caller, request.name))
+    return _user(own_account.rename_self(database, caller, request.name))
 
 
 @api.operation(
@@ -295,7 +297,7 @@ def change_self(caller: Caller, request: SelfChange) -> Answer:
 def change_password(caller: Caller, request: PasswordChange) -> Response[str] | None:
     """Change one's password; ends every session, this one too."""
     return _unless_refused(
-        team.change_own_password(
+        own_account.change_own_password(
             database,
             caller,
             settings.throttle_key,
@@ -318,7 +320,7 @@ def change_password(caller: Caller, request: PasswordChange) -> Response[str] | 
 )
 def enrol_second_factor(caller: Caller) -> Answer:
     """Begin to use a second factor (TOTP, RFC 6238): it is asked for once it is confirmed."""
-    enrolment = team.enrol(database, caller, settings.master_keys)
+    enrolment = second_factors.enrol(database, caller, settings.master_keys)
     return EnrolmentAnswer(secret=enrolment.secret, uri=enrolment.uri)
 
 
@@ -338,7 +340,7 @@ def enrol_second_factor(caller: Caller) -> Answer:
 def confirm_second_factor(caller: Caller, request: CodeRequest) -> Answer:
     """Confirm the second factor with a code of it; the answer has the recovery codes."""
     return RecoveryCodesAnswer(
-        recovery_codes=team.confirm(database, caller, settings.master_keys, request.code)
+        recovery_codes=second_factors.confirm(database, caller, settings.master_keys, request.code)
     )
 
 
@@ -357,7 +359,7 @@ def confirm_second_factor(caller: Caller, request: CodeRequest) -> Answer:
 def remove_own_second_factor(caller: Caller, request: CodeRequest) -> Response[str] | None:
     """Remove one's second factor, by a code of it or a recovery code."""
     return _unless_refused(
-        team.remove_own_factor(
+        second_factors.remove_own_factor(
             database,
             caller,
             (settings.master_keys, settings.throttle_key),
@@ -370,7 +372,7 @@ def remove_own_second_factor(caller: Caller, request: CodeRequest) -> Response[s
 @api.operation("GET", "/v1/users/{user_id}", "users.read", answer=UserAnswer)
 def get_user(caller: Caller, user_id: UUID) -> Answer:
     """Get a user."""
-    return _user(team.get_user(database, caller, user_id))
+    return _user(users.get_user(database, caller, user_id))
 
 
 @api.operation(
@@ -386,7 +388,7 @@ def get_user(caller: Caller, user_id: UUID) -> Answer:
 )
 def change_user(caller: Caller, request: UserChange, user_id: UUID) -> Answer:
     """Change a user's role; ends his sessions."""
-    return _user(team.change_member(database, caller, user_id, role=request.role, is_active=None))
+    return _user(users.change_member(database, caller, user_id, role=request.role, is_active=None))
 
 
 @api.operation(
@@ -401,7 +403,7 @@ def change_user(caller: Caller, request: UserChange, user_id: UUID) -> Answer:
 )
 def deactivate_user(caller: Caller, user_id: UUID) -> Answer:
     """Deactivate a user: at once, with every session."""
-    return _user(team.change_member(database, caller, user_id, role=None, is_active=False))
+    return _user(users.change_member(database, caller, user_id, role=None, is_active=False))
 
 
 @api.operation(
@@ -413,7 +415,7 @@ def deactivate_user(caller: Caller, user_id: UUID) -> Answer:
 )
 def reactivate_user(caller: Caller, user_id: UUID) -> Answer:
     """Let a deactivated user sign in again."""
-    return _user(team.change_member(database, caller, user_id, role=None, is_active=True))
+    return _user(users.change_member(database, caller, user_id, role=None, is_active=True))
 
 
 @api.operation(
@@ -429,7 +431,7 @@ def reactivate_user(caller: Caller, user_id: UUID) -> Answer:
 )
 def invite_user_again(caller: Caller, user_id: UUID) -> Answer:
     """Another link for who has not accepted yet."""
-    return _link(team.invite_again(database, caller, user_id))
+    return _link(users.invite_again(database, caller, user_id))
 
 
 @api.operation(
@@ -445,7 +447,7 @@ def invite_user_again(caller: Caller, user_id: UUID) -> Answer:
 )
 def reset_password(caller: Caller, user_id: UUID) -> Answer:
     """A one-time link by which a user chooses another password, good for 24 hours."""
-    return _link(team.reset_password(database, caller, user_id))
+    return _link(users.reset_password(database, caller, user_id))
 
 
 @api.operation(
@@ -459,7 +461,7 @@ def reset_password(caller: Caller, user_id: UUID) -> Answer:
 )
 def remove_second_factor(caller: Caller, user_id: UUID) -> None:
     """Remove the second factor of a colleague who has lost it."""
-    team.remove_factor_of(database, caller, user_id)
+    second_factors.remove_factor_of(database, caller, user_id)
 
 
 @api.operation(
@@ -473,7 +475,7 @@ def remove_second_factor(caller: Caller, user_id: UUID) -> None:
 )
 def create_api_key(caller: Caller, request: NewApiKeyRequest) -> Answer:
     """Create an API key for one of the vendor's servers; it is answered here and never again."""
-    new = team.create_api_key(
+    new = api_keys.create_api_key(
         database, caller, name=request.name, role=request.role, expires_at=request.expires_at
     )
     return NewApiKeyAnswer(**_api_key(new.api_key).model_dump(), key=new.key)
@@ -483,7 +485,7 @@ def create_api_key(caller: Caller, request: NewApiKeyRequest) -> Answer:
 def list_api_keys(caller: Caller, query: PageQuery) -> Answer:
     """List the API keys with their last use, newest first."""
     where = place(query)
-    rows = team_queries.list_api_keys(database, caller.tenant_id, where)
+    rows = api_key_queries.list_api_keys(database, caller.tenant_id, where)
     found = page(rows, where, lambda row: (row.created_at, row.id))
     return ApiKeyList(items=[_api_key(row) for row in found.items], next_cursor=found.next_cursor)
 
@@ -491,7 +493,7 @@ def list_api_keys(caller: Caller, query: PageQuery) -> Answer:
 @api.operation("GET", "/v1/api-keys/{key_id}", "api-keys.read", answer=ApiKeyAnswer)
 def get_api_key(caller: Caller, key_id: UUID) -> Answer:
     """Get an API key, without the key itself."""
-    return _api_key(team.get_api_key(database, caller, key_id))
+    return _api_key(api_keys.get_api_key(database, caller, key_id))
 
 
 @api.operation(
@@ -502,7 +504,7 @@ def get_api_key(caller: Caller, key_id: UUID) -> Answer:
 )
 def revoke_api_key(caller: Caller, key_id: UUID) -> None:
     """Revoke an API key, at once and for good; it stays listed."""
-    team.revoke_api_key(database, caller, key_id)
+    api_keys.revoke_api_key(database, caller, key_id)
 
 
 @api.operation("GET", "/v1/audit-events", "audit.read", query=AuditQuery, answer=AuditEventList)
@@ -510,7 +512,7 @@ def list_audit_events(caller: Caller, query: AuditQuery) -> Answer:
     """Who changed what, newest first."""
     where = place(query)
     wanted = AuditFilter(**query.model_dump(exclude={"limit", "cursor"}))
-    rows = team_queries.list_events(database, caller.tenant_id, wanted, where)
+    rows = audit_queries.list_events(database, caller.tenant_id, wanted, where)
     found = page(rows, where, lambda row: (row.occurred_at, row.id))
     return AuditEventList(items=[_event(row) for row in found.items], next_cursor=found.next_cursor)
 

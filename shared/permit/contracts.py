@@ -4,9 +4,18 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, TypeVar, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+)
+
+from permit.errors import InvalidRequest
 
 _NO_NUL = r"^[^\x00]*$"  # Postgres stores no NUL
 _DURATION = re.compile(
@@ -14,9 +23,13 @@ _DURATION = re.compile(
     r"(?:T(?=[0-9])(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})S)?)?",
     re.ASCII,
 )
+_MOST_ERRORS = 20
 _DEEPEST = 32  # levels; what serialises the answers gives up at some 250
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _SECONDS = (365.25 * 86400, 30.4375 * 86400, 7 * 86400, 86400, 3600, 60, 1)
+
+
+Request = TypeVar("Request", bound="Contract")
 
 
 def bounded(minimum: int, maximum: int) -> StringConstraints:
@@ -143,3 +156,32 @@ def _is_unicode(text: str) -> bool:
 
 
 StorableObject = Annotated[dict[str, Any], AfterValidator(_storable)]
+
+
+def validate(contract: type[Request], parsed: object) -> Request:
+    """What was parsed as this contract. Raises InvalidRequest, which names each field."""
+    try:
+        return contract.model_validate(parsed)
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False, include_context=False)
+        raise InvalidRequest(
+            *(
+                (_field(found["loc"]), _message(found["type"], found["msg"]))
+                for found in problems[:_MOST_ERRORS]
+            )
+        ) from None
+
+
+def _message(kind: str, message: str) -> str:
+    """pydantic's own words, but where they speak of patterns and classes."""
+    if kind == "string_pattern_mismatch":
+        return "has characters that are not allowed here"
+    if kind in ("model_type", "model_attributes_type"):
+        return "must be a JSON object"
+    return message.removeprefix("Value error, ")
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    # A name that the caller made up is cut, and a lone surrogate in it cannot be sent.
+    name = ".".join(str(part) for part in location)[:200] or "body"
+    return name.encode("ascii", "backslashreplace").decode("ascii")

@@ -14,14 +14,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, LiteralString, TypeVar
-from uuid import UUID
 
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow, class_row, tuple_row
 
-from permit.errors import DatabaseUnavailable, NotFound
+from permit.errors import DatabaseUnavailable
 from permit.security import rds_token
 from permit.settings import DatabaseSettings
 
@@ -156,22 +155,6 @@ class Database:
             raise
         finally:
             self._in_transaction = False
-
-    @contextmanager
-    def tenant_as_operator(self, tenant_id: UUID) -> Generator[None]:
-        """A transaction that sees and writes this tenant's rows only, for whom IAM has let in.
-
-        Raises NotFound for one that is being erased.
-        """
-        with self.transaction():
-            try:
-                self.fetch_value(
-                    "SELECT permit.enter_by_command(%(tenant_id)s, %(command)s)",
-                    {"tenant_id": tenant_id, "command": self.command},
-                )
-            except psycopg.errors.NoDataFound:
-                raise NotFound from None
-            yield
 
     def close(self) -> None:
         if self._connection is not None:

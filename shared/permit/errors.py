@@ -4,7 +4,7 @@ Raised bare where it is noticed, caught once at the API's edge (permit.api), whe
 become an RFC 9457 problem.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -51,24 +51,6 @@ class IdempotencyKeyReused(Refusal):
         self.errors = ((field, "was used for another request within 24 hours"),)
 
 
-class UnsupportedMediaType(Refusal):
-    """The body is declared to be something other than JSON."""
-
-    status = 415
-    code = "unsupported_media_type"
-    title = "The body must be JSON"
-    detail = "content-type: must be application/json"
-    errors = (("content-type", "must be application/json"),)
-
-
-class OriginNotProven(Refusal):
-    """The request came to us directly, and this deployment answers what CloudFront passes on."""
-
-    status = 403
-    code = "origin_not_proven"
-    title = "Ask at the public address"
-
-
 class NotFound(Refusal):
     """There is no such thing, or none that the caller may know of."""
 
@@ -77,61 +59,11 @@ class NotFound(Refusal):
     title = "Not found"
 
 
-class MethodNotAllowed(Refusal):
-    """The path exists and this method does not."""
-
-    status = 405
-    code = "method_not_allowed"
-    title = "Method not allowed"
-
-    def __init__(self, allowed: Iterable[str]) -> None:
-        super().__init__()
-        self._allow = ", ".join(sorted(allowed))
-        self.detail = f"This path answers {self._allow}."
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Allow": self._allow}
-
-
 class Conflict(Refusal):
     """What was asked for collides with what is there; `code` says with what."""
 
     status = 409
     title = "Conflict"
-
-
-class InvalidCredentials(Refusal):
-    """Unknown email, wrong password, deactivated user: told apart nowhere outside the log."""
-
-    status = 401
-    code = "invalid_credentials"
-    title = "Email or password is wrong"
-
-
-class InvalidRefreshToken(Refusal):
-    """Unknown, expired, replayed, of an ended session: told apart nowhere outside the log."""
-
-    status = 401
-    code = "invalid_refresh_token"
-    title = "The refresh token is not valid"
-
-
-class TooManyAttempts(Refusal):
-    """The throttle of the sign-in is closed for this account or address, for so many seconds."""
-
-    status = 429
-    code = "too_many_attempts"
-    title = "Too many attempts"
-
-    def __init__(self, retry_after: int) -> None:
-        super().__init__()
-        self.retry_after = retry_after
-        self.detail = f"Try again in {retry_after} s."
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"Retry-After": str(self.retry_after)}
 
 
 class StatementFailed(RuntimeError):

@@ -1,11 +1,25 @@
 """What keeps the service running: its health and its sweep."""
 
+from dataclasses import dataclass
+
 from psycopg import errors
 
-from permit.check.facts import SweepCounts
 from permit.db import Database
 
 _NO_SCHEMA = (errors.InvalidSchemaName, errors.UndefinedFunction, errors.InsufficientPrivilege)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepCounts:
+    seats_lapsed: int
+    sessions_ended: int
+    throttles_ended: int
+    swaps_forgotten: int
+    seats_taken: int
+    answers_forgotten: int
+    usages_forgotten: int
+    links_ended: int
+    addresses_forgotten: int
 
 
 def get_schema_version(database: Database) -> int:

@@ -8,7 +8,8 @@ from uuid import UUID
 import pytest
 
 from permit.db import Database
-from permit.licences import licences as issuing
+from permit.licences import devices
+from permit.operator_access import Operator
 from tests.support.deployment import FINGERPRINT, Deployment
 from tests.support.racing import check_database, checking, held_up, race
 
@@ -215,9 +216,9 @@ def test_a_block_and_a_check_never_leave_a_blocked_device_seated(deployment: Dep
     def block(_: Database) -> Any:
         with (
             check_database(deployment, "operator") as database,
-            database.tenant_as_operator(tenant_id),
+            Operator(database=database, command="test").entered(tenant_id),
         ):
-            issuing.block_device(database, tenant_id, licence_id, device_id)
+            devices.block_device(database, tenant_id, licence_id, device_id)
 
     race(deployment, [block, *[checking(licence["key"], FINGERPRINT)] * 8])
 

@@ -12,6 +12,7 @@ import pytest
 from permit import db
 from permit.db import Database
 from permit.errors import DatabaseUnavailable
+from permit.operator_access import Operator
 from tests.support.deployment import Deployment
 from tests.support.relay import Relay
 
@@ -25,7 +26,7 @@ def select_one(database: Database, *, is_repeatable: bool = False) -> int:
 def insert_tenant(database: Database, *, then: Callable[[], object]) -> None:
     """A transaction that writes, and then does something more."""
     tenant = UUID(int=1)
-    with database.tenant_as_operator(tenant):
+    with Operator(database=database, command="test").entered(tenant):
         database.execute(
             "INSERT INTO permit.tenants (id, name) VALUES (%(id)s, 'Example')", {"id": tenant}
         )
@@ -158,7 +159,7 @@ def test_a_tenant_is_left_with_its_transaction(deployment: Deployment, database:
     count = "SELECT count(*) FROM permit.products"
 
     for _ in range(5):
-        with database.tenant_as_operator(tenant):
+        with Operator(database=database, command="test").entered(tenant):
             assert 1 == database.fetch_value(count, {})
         assert 0 == database.fetch_value(count, {})
 
@@ -166,7 +167,7 @@ def test_a_tenant_is_left_with_its_transaction(deployment: Deployment, database:
 def test_what_is_sent_pins_no_session(database: Database, relay: Relay) -> None:
     """Neither SET nor anything prepared, however often, and after an error too."""
     for _ in range(10):
-        with database.tenant_as_operator(UUID(int=1)):
+        with Operator(database=database, command="test").entered(UUID(int=1)):
             select_one(database)
         with pytest.raises(psycopg.errors.DivisionByZero), database.transaction():
             database.fetch_value("SELECT 1 / 0", {})

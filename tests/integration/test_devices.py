@@ -8,7 +8,7 @@ import pytest
 from joserfc import jws
 from joserfc.jwk import KeySet
 
-from permit.check import usage as metering
+from permit.check import usage
 from permit.check.usage import UsageSent
 from permit.check.verdicts import Question
 from tests.support.deployment import Deployment, Vendor
@@ -155,7 +155,7 @@ def test_parallel_usage_never_passes_the_limit(deployment: Deployment, vendor: V
     sent = UsageSent(meter="exports", quantity=1, idempotency_key=None)
 
     def twelve(database: Any) -> list[bool]:
-        return [metering.use(database, licence["key"], sent, Question()).allowed for _ in range(12)]
+        return [usage.use(database, licence["key"], sent, Question()).allowed for _ in range(12)]
 
     outcomes = race(deployment, [twelve] * 10)
 
@@ -170,7 +170,7 @@ def test_a_repeated_usage_counts_once(deployment: Deployment, vendor: Vendor) ->
 
     race(
         deployment,
-        [lambda d: metering.use(d, licence["key"], sent, Question())] * 8,
+        [lambda d: usage.use(d, licence["key"], sent, Question())] * 8,
     )
     again = use(deployment, licence, quantity=7, idempotency_key="job-1")
     other = deployment.call(

@@ -11,7 +11,7 @@ from permit.db import Database
 from permit.edge import idempotency
 from permit.edge.api import answer
 from permit.edge.idempotency import SentRequest
-from permit.licences import licences as issuing
+from permit.licences import licences
 from permit.licences.licences import Order
 from permit.licences.terms import LicenceTerms
 from tests.support.deployment import Deployment, Vendor
@@ -110,7 +110,7 @@ def test_a_race_makes_one_licence(deployment: Deployment, vendor: Vendor) -> Non
         made = idempotency.answer_once(
             database,
             sent,
-            lambda: answer(Told(key=issuing.issue(database, tenant_id, order).key), status=201),
+            lambda: answer(Told(key=licences.issue(database, tenant_id, order).key), status=201),
         )
         assert made.body is not None
         return str(made.body)

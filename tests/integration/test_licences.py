@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from permit.licences import licences as issuing
+from permit.licences import licences
 from tests.support.deployment import Deployment, Vendor
 from tests.support.racing import acting, race
 
@@ -359,7 +359,7 @@ def test_parallel_renewals_all_count(deployment: Deployment, vendor: Vendor) -> 
 
     race(
         deployment,
-        [acting(key, lambda d, t: issuing.renew(d, t, licence_id, duration=None, expires_at=None))]
+        [acting(key, lambda d, t: licences.renew(d, t, licence_id, duration=None, expires_at=None))]
         * 8,
         function="licences",
     )
@@ -375,7 +375,7 @@ def test_parallel_rotations_leave_one_key(deployment: Deployment, vendor: Vendor
 
     rotated = race(
         deployment,
-        [acting(key, lambda d, t: issuing.rotate_key(d, t, licence_id, overlap="PT0S"))] * 6,
+        [acting(key, lambda d, t: licences.rotate_key(d, t, licence_id, overlap="PT0S"))] * 6,
         function="licences",
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from permit.people.sign_in import PAIR
+from permit.people.throttles import PAIR
 from tests.support.authenticator import code
 from tests.support.deployment import Deployment
 from tests.support.sam_template import nested

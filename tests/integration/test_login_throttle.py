@@ -9,8 +9,8 @@ import pytest
 from argon2 import PasswordHasher
 
 from permit.db import Database
-from permit.errors import InvalidCredentials, TooManyAttempts
-from permit.people import sign_in as accounts
+from permit.people import sign_in
+from permit.people.refusals import InvalidCredentials, TooManyAttempts
 from permit.people.sign_in import LoginSecrets, Tokens
 from permit.security import passwords
 from permit.settings import LoginSettings
@@ -148,7 +148,7 @@ def test_parallel_guesses_count_each(deployment: Deployment) -> None:
         try:
             database.fetch_value("SELECT 1", {})  # connected, so that all guess at once
             everyone.wait(30)
-            accounts.log_in(
+            sign_in.log_in(
                 database,
                 secrets,
                 email=EMAIL,
@@ -175,7 +175,7 @@ def test_attempts_of_one_moment_do_not_block_each_other(deployment: Deployment) 
 
     def log_in(_: Database) -> Tokens:
         with check_database(deployment, "login") as database:
-            return accounts.log_in(
+            return sign_in.log_in(
                 database,
                 login_secrets(deployment),
                 email=EMAIL,

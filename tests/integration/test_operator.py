@@ -11,8 +11,9 @@ import bcrypt
 import pytest
 
 from permit.db import Database
-from permit.people import tenants as tenancy
-from permit.people.queries.tenants import EmailTaken
+from permit.operator_access import Operator
+from permit.people import tenants
+from permit.people.refusals import EmailTaken
 from permit.settings import OperatorSettings
 from tests.support.deployment import Deployment, Vendor
 
@@ -230,8 +231,8 @@ def test_of_two_who_take_an_email_at_once_one_gets_it(deployment: Deployment) ->
     def create(_: int) -> str:
         database = Database(OperatorSettings.from_environment(deployment.environ("operator")))
         try:
-            tenancy.create_user(
-                database,
+            tenants.create_user(
+                Operator(database=database, command="create-user"),
                 uuid.UUID(tenant["tenant_id"]),
                 email="b@example.com",
                 role="admin",

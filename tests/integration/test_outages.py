@@ -13,6 +13,7 @@ import pytest
 
 from permit.db import Database
 from permit.errors import DatabaseUnavailable
+from permit.operator_access import Operator
 from tests.support.deployment import Answer, Deployment
 from tests.support.relay import Relay
 from tests.support.stuck import stopped, within
@@ -44,7 +45,7 @@ def test_a_deadline_in_a_transaction_ends_it(deployment: Deployment, database: D
     """Nothing of it stays, and rolling it back does not wait for the server either."""
 
     def work(tenant: UUID) -> None:
-        with database.tenant_as_operator(tenant):
+        with Operator(database=database, command="test").entered(tenant):
             database.execute(INSERT, {"id": tenant})
             database.allow(0.5)
             database.fetch_value("SELECT pg_sleep(5)", {})

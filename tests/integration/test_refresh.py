@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from permit.db import Database
-from permit.errors import InvalidRefreshToken
-from permit.people import sign_in as accounts
+from permit.people import sign_in
+from permit.people.refusals import InvalidRefreshToken
 from permit.settings import LoginSettings
 from tests.support.deployment import Answer, Deployment
 
@@ -225,7 +225,7 @@ def race(deployment: Deployment, tokens: list[str]) -> list[str | None]:
         settings = LoginSettings.from_environment(deployment.environ("login"))
         database = Database(settings)
         try:
-            return accounts.renew(
+            return sign_in.renew(
                 database, settings.token_keys, refresh_token=token, issuer="https://permit.example"
             ).refresh_token
         except InvalidRefreshToken:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from permit.people.queries import sign_in as accounts
+from permit.people.queries import sign_in
 from permit.security import second_factor
 from tests.support.authenticator import code
 from tests.support.deployment import Answer, Deployment, Vendor
@@ -105,7 +105,7 @@ def test_a_code_raced_is_accepted_once(
     begun = race(
         deployment,
         [
-            lambda d, n=n: accounts.begin_verified_session(
+            lambda d, n=n: sign_in.begin_verified_session(
                 d,
                 tenant,
                 user,

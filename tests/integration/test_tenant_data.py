@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from permit.people import export as tenant_data
+from permit.people import export
 from permit.people.queries.export import EXPORTS
 from tests.support.deployment import Deployment, Vendor
 from tests.support.servers import PASSWORD
@@ -190,8 +190,8 @@ def test_a_tenant_is_unreachable_from_the_first_call(
 ) -> None:
     """While the rest goes, call by call, no key is known and nobody signs in."""
     licence = lived_in.licence()
-    monkeypatch.setattr(tenant_data, "_BATCH", 2)
-    monkeypatch.setattr(tenant_data, "_BATCHES", 1)
+    monkeypatch.setattr(export, "_BATCH", 2)
+    monkeypatch.setattr(export, "_BATCHES", 1)
     erase = {"tenant_id": lived_in.tenant_id, "name": "Example Ltd"}
 
     first = deployment.operator("erase-tenant", **erase)

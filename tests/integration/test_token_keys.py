@@ -14,8 +14,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 from moto import mock_aws
 
-from permit.people import sign_in as accounts
-from permit.secrets import aws as secrets_aws
+from permit.people import sign_in
+from permit.secrets import aws
 from permit.secrets.sources import SecretUnavailable
 from permit.security.token_keys import NoSigningKey, TokenKeys
 from tests.support.deployment import Answer, Deployment
@@ -74,7 +74,7 @@ def rotating(
 ) -> Iterator[Rotating]:
     """The keys in files, as on this machine, or in Secrets Manager and Parameter Store."""
     rotating = Rotating(deployment=deployment, monkeypatch=monkeypatch)
-    monkeypatch.setattr(accounts, "datetime", rotating)
+    monkeypatch.setattr(sign_in, "datetime", rotating)
     deployment.operator("create-tenant", name="Example", **USER)
     if request.param == "files":
         rotating.start_anew("jwks", "login", "operator")
@@ -82,7 +82,7 @@ def rotating(
         return
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setattr(secrets_aws, "_ask_extension", answer_as_the_extension)
+    monkeypatch.setattr(aws, "_ask_extension", answer_as_the_extension)
     with mock_aws():
         rotating.variables = make_secrets()
         rotating.start_anew("jwks", "login", "operator")

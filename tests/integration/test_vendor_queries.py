@@ -9,15 +9,14 @@ from uuid import UUID
 import psycopg
 import pytest
 
-from permit.check.queries import DeviceSent
+from permit.check.facts import DeviceSent
 from permit.db import Database
 from permit.licences.queries import devices, licences, policies, products
 from permit.licences.queries.licences import LicenceFilter
 from permit.licences.terms import PolicyTerms
 from permit.paging import Place
-from permit.people.queries import api_keys as team
-from permit.people.queries import users
-from permit.people.queries.api_keys import AuditFilter
+from permit.people.queries import api_keys, audit, users
+from permit.people.queries.audit import AuditFilter
 from tests.support.deployment import Deployment, Vendor
 from tests.support.racing import check_database
 
@@ -88,10 +87,10 @@ ARGUMENTS: dict[str, Callable[[dict[str, UUID]], tuple[Any, ...] | dict[str, Any
     },
     "users.remove_factor": lambda i: (i["tenant"], i["user"]),
     "users.use_recovery_code": lambda i: (i["tenant"], i["user"], NOBODY),
-    "team.list_api_keys": lambda i: (i["tenant"], Place()),
-    "team.find_api_key": lambda i: (i["tenant"], i["api_key"]),
-    "team.revoke_api_key": lambda i: (i["tenant"], i["api_key"]),
-    "team.list_events": lambda i: (i["tenant"], AuditFilter(), Place()),
+    "api_keys.list_api_keys": lambda i: (i["tenant"], Place()),
+    "api_keys.find_api_key": lambda i: (i["tenant"], i["api_key"]),
+    "api_keys.revoke_api_key": lambda i: (i["tenant"], i["api_key"]),
+    "audit.list_events": lambda i: (i["tenant"], AuditFilter(), Place()),
 }
 # They would write a row for a tenant that is not entered: row-level security raises.
 REFUSED: dict[str, Callable[[dict[str, UUID]], dict[str, Any]]] = {
@@ -110,7 +109,7 @@ REFUSED: dict[str, Callable[[dict[str, UUID]], dict[str, Any]]] = {
         "step": 1,
         "recovery_hashes": [NOBODY],
     },
-    "team.insert_api_key": lambda i: {
+    "api_keys.insert_api_key": lambda i: {
         "tenant_id": i["tenant"],
         "name": "X",
         "role": "admin",
@@ -151,7 +150,7 @@ def test_every_query_is_known_here() -> None:
     """A new one has to be thought of."""
     found = {
         f"{module.__name__.rpartition('.')[2]}.{name}"
-        for module in (products, policies, licences, devices, users, team)
+        for module in (products, policies, licences, devices, users, api_keys, audit)
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if function.__module__ == module.__name__ and not name.startswith("_")
     }
@@ -179,7 +178,7 @@ def test_no_query_sees_or_changes_a_row(deployment: Deployment, ids: dict[str, U
 
 def asked(database: Database, name: str, arguments: tuple[Any, ...] | dict[str, Any]) -> Any:
     modules = {"products": products, "policies": policies, "licences": licences}
-    modules |= {"devices": devices, "users": users, "team": team}
+    modules |= {"devices": devices, "users": users, "api_keys": api_keys, "audit": audit}
     module, _, function = name.partition(".")
     run = getattr(modules[module], function)
     return run(database, **arguments) if isinstance(arguments, dict) else run(database, *arguments)

@@ -15,12 +15,12 @@ from uuid import UUID
 
 import psycopg
 
-from permit.check import check as licensing
+from permit.check import check as checks
 from permit.check.check import CheckOutcome
-from permit.check.queries import DeviceSent
+from permit.check.facts import DeviceSent
 from permit.check.verdicts import Question
 from permit.db import Database
-from permit.people.queries import callers as entering
+from permit.people.queries import callers
 from permit.security.api_keys import digest
 from permit.settings import DatabaseSettings
 from tests.support.deployment import Deployment
@@ -63,7 +63,7 @@ def check_database(deployment: Deployment, function: str = "licence_check") -> G
 def checking(key: str, fingerprint: str, **sent: Any) -> Callable[[Database], CheckOutcome]:
     """A check of this device, to be raced."""
     device = DeviceSent(fingerprint_hash=sha256(fingerprint.encode()).digest(), **sent)
-    return lambda database: licensing.check(database, key, device, Question(has_device=True))
+    return lambda database: checks.check(database, key, device, Question(has_device=True))
 
 
 def acting(api_key: str, work: Callable[[Database, UUID], Result]) -> Callable[[Database], Result]:
@@ -71,7 +71,7 @@ def acting(api_key: str, work: Callable[[Database, UUID], Result]) -> Callable[[
 
     def run(database: Database) -> Result:
         with database.transaction():
-            entered = entering.enter_with_api_key(database, digest(api_key), {})
+            entered = callers.enter_with_api_key(database, digest(api_key), {})
             assert entered is not None
             return work(database, entered.tenant_id)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from permit.check.facts import SweepCounts
+from permit.upkeep import SweepCounts
 from tests.support.sam_template import ROOT, deployed, nested, of_type
 from tests.support.template_variants import variant
 

@@ -4,19 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from permit.contracts import Contract
+from permit.contracts import Contract, validate
 from permit.edge import operations as vendor_api  # noqa: F401 (their refusals register)
-from permit.edge.api import problem, validate
-from permit.errors import (
-    Conflict,
-    DatabaseUnavailable,
-    InvalidRequest,
-    MethodNotAllowed,
-    NotFound,
-    Refusal,
-    TooManyAttempts,
-)
+from permit.edge.api import problem
+from permit.edge.refusals import MethodNotAllowed
+from permit.errors import Conflict, DatabaseUnavailable, InvalidRequest, NotFound, Refusal
 from permit.people.queries import tenants  # noqa: F401
+from permit.people.refusals import TooManyAttempts
 
 
 def refusals(of: type[Refusal] = Refusal) -> Iterator[type[Refusal]]:

@@ -13,9 +13,8 @@ import pytest
 from joserfc.errors import BadSignatureError
 
 from permit.check.check import CheckOutcome
-from permit.check.facts import LicenceFacts
+from permit.check.facts import DeviceSent, LicenceFacts
 from permit.check.proofs import ProofKeys, prove
-from permit.check.queries import DeviceSent
 from permit.check.verdicts import NOT_FOUND, Question, judge
 from permit.secrets.sources import SecretSource
 from permit.security.jwk import b64url_decode, b64url_encode

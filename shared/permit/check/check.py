@@ -4,9 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from permit.check import queries as checks
-from permit.check.facts import LicenceFacts, ReleaseOutcome
-from permit.check.queries import DeviceSent
+from permit.check import queries
+from permit.check.facts import DeviceSent, LicenceFacts, ReleaseOutcome
 from permit.check.verdicts import NOT_FOUND, Question, Verdict, is_decided_without_device, judge
 from permit.db import Database
 from permit.errors import DatabaseUnavailable
@@ -32,7 +31,7 @@ def check(
         return _not_found()
     key_hash = licence_keys.digest(canonical)
 
-    facts = checks.find_facts(database, key_hash, device)
+    facts = queries.find_facts(database, key_hash, device)
     if facts is None:
         return _not_found()
     verdict = judge(facts, question)
@@ -41,7 +40,7 @@ def check(
         if attempts == _CLAIM_ATTEMPTS:
             raise DatabaseUnavailable("licence changed during every claim")
         attempts += 1
-        facts = checks.claim_seat(database, key_hash, device, facts)
+        facts = queries.claim_seat(database, key_hash, device, facts)
         if facts is None:
             return _not_found()
         verdict = judge(facts, question)
@@ -57,7 +56,7 @@ def release(
     canonical = licence_keys.canonical(key)
     if canonical is None:
         return ReleaseOutcome(code="NOT_FOUND", devices_used=None, available_at=None)
-    return checks.release_device(
+    return queries.release_device(
         database, licence_keys.digest(canonical), fingerprint_hash, device_id
     )
 

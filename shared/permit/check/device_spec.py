@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from permit.check.queries import DeviceSent
+from permit.check.facts import DeviceSent
 from permit.contracts import Contract, Name, bounded
 
 LicenceKey = Annotated[str, bounded(1, 256)]

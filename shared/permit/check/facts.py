@@ -94,79 +94,11 @@ class ReleaseOutcome:
     available_at: datetime | None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Admission:
-    """A login attempt that was let in, or how many seconds it must wait.
-
-    Without a password_hash nobody can sign in by this email, and the other columns are empty.
-    """
-
-    retry_after: int | None
-    password_hash: str | None
-    tenant_id: UUID
-    user_id: UUID
-    role: str
-    session_version: int
-    has_second_factor: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class SecondFactorAdmission:
-    """As Admission, for the second step; without a totp_sealed it cannot be passed."""
-
-    retry_after: int | None
-    email: str
-    role: str
-    totp_sealed: bytes | None
-    totp_master_version: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class RenewedSession:
-    tenant_id: UUID
-    user_id: UUID
-    role: str
-    session_version: int
-    is_reused: bool
-    """The token was replayed: the session has ended by it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PublishedKey:
-    kid: str
-    public_key: bytes
-
-
-@dataclass(frozen=True, kw_only=True)
-class SealedKey:
-    tenant_id: UUID
-    kid: str
-    sealed: bytes
-    master_version: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepCounts:
-    seats_lapsed: int
-    sessions_ended: int
-    throttles_ended: int
-    swaps_forgotten: int
-    seats_taken: int
-    answers_forgotten: int
-    usages_forgotten: int
-    links_ended: int
-    addresses_forgotten: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Account:
-    tenant_id: UUID
-    user_id: UUID
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ExportedRow:
-    """A row of an export, and what the next page begins after."""
+class DeviceSent:
+    """A device as the caller describes it."""
 
-    id: UUID
-    item: dict[str, Any]
+    fingerprint_hash: bytes
+    components: dict[str, str] | None = None
+    name: str | None = None
+    platform: str | None = None

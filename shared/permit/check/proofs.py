@@ -4,8 +4,7 @@ import secrets
 from datetime import UTC, datetime, timedelta
 
 from permit.check.check import CheckOutcome
-from permit.check.facts import LicenceFacts
-from permit.check.queries import DeviceSent
+from permit.check.facts import DeviceSent, LicenceFacts
 from permit.check.usage import UsageOutcome
 from permit.check.verdicts import Verdict
 from permit.keys.master_keys import unseal

@@ -1,13 +1,12 @@
 """The check and the release, each one call of a door."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from permit.check.facts import LicenceFacts, ReleaseOutcome, SeatClaim
+from permit.check.facts import DeviceSent, LicenceFacts, ReleaseOutcome, SeatClaim
 from permit.db import Database
 
 # In the order of permit.check_licence's array, which ends with the facts of the policy.
@@ -22,16 +21,6 @@ _INSTANTS = (
     *("checked_at", "key_valid_until", "revoked_at", "suspended_at", "starts_at", "expires_at"),
     *("grace_ends_at", "lease_until", "first_seen_at", "last_seen_at", "seat_lapses_at"),
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DeviceSent:
-    """A device as the caller describes it."""
-
-    fingerprint_hash: bytes
-    components: dict[str, str] | None = None
-    name: str | None = None
-    platform: str | None = None
 
 
 def find_facts(

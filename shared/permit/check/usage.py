@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from permit.check import queries as checks
+from permit.check import queries
 from permit.check.facts import LicenceFacts
 from permit.check.verdicts import (
     LIMIT_REACHED,
@@ -49,7 +49,7 @@ def use(database: Database, key: str, sent: UsageSent, question: Question) -> Us
         return _uncounted(NOT_FOUND, None)
     key_hash = licence_keys.digest(canonical)
     for _ in range(_ATTEMPTS):
-        facts = checks.find_facts(database, key_hash, None)
+        facts = queries.find_facts(database, key_hash, None)
         if facts is None:
             return _uncounted(NOT_FOUND, None)
         verdict = judge_term(facts, question)
@@ -57,7 +57,7 @@ def use(database: Database, key: str, sent: UsageSent, question: Question) -> Us
             return _uncounted(verdict, facts)
         if facts.starts_at is None:  # its first check begins the term, and a usage is none
             return _uncounted(NOT_STARTED, facts)
-        counted = checks.count_usage(
+        counted = queries.count_usage(
             database,
             key_hash,
             facts,

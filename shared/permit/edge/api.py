@@ -16,20 +16,11 @@ from aws_lambda_powertools.event_handler.api_gateway import Route
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import ValidationError
 
-from permit.contracts import Answer, Contract
+from permit.contracts import Answer, Contract, validate
 from permit.db import Database
-from permit.errors import (
-    DatabaseUnavailable,
-    InvalidRequest,
-    MethodNotAllowed,
-    NotFound,
-    OriginNotProven,
-    Refusal,
-    StatementFailed,
-    UnsupportedMediaType,
-)
+from permit.edge.refusals import MethodNotAllowed, OriginNotProven, UnsupportedMediaType
+from permit.errors import DatabaseUnavailable, InvalidRequest, NotFound, Refusal, StatementFailed
 from permit.secrets.sources import SecretSource
 from permit.security.origin import is_proven, parse_origin_secrets
 
@@ -214,35 +205,6 @@ def problem(refusal: Refusal) -> dict[str, Any]:
     if refusal.errors:
         shape["errors"] = [{"field": f, "message": message} for f, message in refusal.errors]
     return shape
-
-
-def validate(contract: type[Request], parsed: object) -> Request:
-    """What was parsed as this contract. Raises InvalidRequest, which names each field."""
-    try:
-        return contract.model_validate(parsed)
-    except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False, include_context=False)
-        raise InvalidRequest(
-            *(
-                (_field(found["loc"]), _message(found["type"], found["msg"]))
-                for found in problems[:_MOST_ERRORS]
-            )
-        ) from None
-
-
-def _message(kind: str, message: str) -> str:
-    """pydantic's own words, but where they speak of patterns and classes."""
-    if kind == "string_pattern_mismatch":
-        return "has characters that are not allowed here"
-    if kind in ("model_type", "model_attributes_type"):
-        return "must be a JSON object"
-    return message.removeprefix("Value error, ")
-
-
-def _field(location: tuple[int | str, ...]) -> str:
-    # A name that the caller made up is cut, and a lone surrogate in it cannot be sent.
-    name = ".".join(str(part) for part in location)[:200] or "body"
-    return name.encode("ascii", "backslashreplace").decode("ascii")
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from permit.db import Database
-from permit.edge import queries as idempotent_answers
+from permit.edge import queries
 from permit.errors import IdempotencyKeyReused, InvalidRequest
 
 HEADER = "idempotency-key"
@@ -59,11 +59,11 @@ def answer_once(
 
     Within the transaction of the effect: whoever races with it waits for it.
     """
-    claim = idempotent_answers.claim(database, request.key_hash, request.digest)
+    claim = queries.claim(database, request.key_hash, request.digest)
     if claim.is_new:
         response = answer()
         sealed = _seal(request, {"status": response.status_code, "body": response.body})
-        idempotent_answers.keep(database, request.key_hash, sealed)
+        queries.keep(database, request.key_hash, sealed)
         return response
     if not claim.is_same or claim.sealed is None:
         raise IdempotencyKeyReused(HEADER)

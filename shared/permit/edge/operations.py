@@ -1,7 +1,6 @@
 """The edge of the vendor's side: who asks, whether he may, and one transaction in his tenant."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, NamedTuple
@@ -9,14 +8,15 @@ from uuid import UUID
 
 from aws_lambda_powertools.event_handler import Response
 
-from permit.contracts import Answer, Contract, Query
+from permit.contracts import Answer, Contract, Query, validate
 from permit.db import Database
 from permit.edge import idempotency
-from permit.edge.api import Api, answer, validate
+from permit.edge.api import Api, answer
 from permit.edge.idempotency import SentRequest
+from permit.edge.refusals import NotAuthenticated, NotPermitted
 from permit.errors import Refusal
-from permit.people.callers import is_allowed
-from permit.people.queries import callers as entering
+from permit.people.callers import Caller, is_allowed
+from permit.people.queries import callers
 from permit.security import access_tokens, api_keys
 from permit.security.access_tokens import AccessClaims, InvalidToken, UnknownKid
 from permit.security.jwk import JwkSet, parse_jwk_set
@@ -24,37 +24,6 @@ from permit.security.throttling import viewer_address
 from permit.settings import VendorSettings
 
 Reply = Answer | Response[str] | None
-
-
-class NotAuthenticated(Refusal):
-    """No access token or API key, or none that is good now: told apart nowhere outside the log."""
-
-    status = 401
-    code = "not_authenticated"
-    title = "Sign in first"
-    detail = "The request needs a valid access token or API key."
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {"WWW-Authenticate": "Bearer"}
-
-
-class NotPermitted(Refusal):
-    """The caller is known, and his role may not do this."""
-
-    status = 403
-    code = "not_permitted"
-    title = "Your role may not do this"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Caller:
-    """Who asks: a user, or a vendor's server by its API key."""
-
-    tenant_id: UUID
-    kind: str
-    id: UUID
-    role: str
 
 
 class Operation(NamedTuple):
@@ -237,7 +206,7 @@ class VendorApi(Api):
 
     def _enter(self, credentials: AccessClaims | bytes, facts: dict[str, Any]) -> Caller:
         if isinstance(credentials, bytes):
-            entered = entering.enter_with_api_key(self._tenants, credentials, facts)
+            entered = callers.enter_with_api_key(self._tenants, credentials, facts)
             if entered is None:
                 raise NotAuthenticated
             return Caller(
@@ -247,7 +216,7 @@ class VendorApi(Api):
                 role=entered.role,
             )
         tenant_id, user_id = credentials.tid, credentials.sub
-        role = entering.enter(self._tenants, tenant_id, user_id, credentials.sv, facts)
+        role = callers.enter(self._tenants, tenant_id, user_id, credentials.sv, facts)
         if role is None:
             raise NotAuthenticated
         return Caller(tenant_id=tenant_id, kind="user", id=user_id, role=role)

@@ -1,15 +1,7 @@
 """First answers to creating requests, under the entered tenant."""
 
-from dataclasses import dataclass
-
 from permit.db import Database
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    is_new: bool
-    is_same: bool | None
-    sealed: bytes | None
+from permit.edge.rows import Claim
 
 
 def claim(database: Database, key_hash: bytes, request_hash: bytes) -> Claim:

@@ -2,12 +2,13 @@
 
 from uuid import UUID
 
-from permit.check.facts import SealedKey
 from permit.db import Database
-from permit.errors import Conflict, NotFound
-from permit.keys import queries as proof_keys
+from permit.errors import NotFound
+from permit.keys import queries
 from permit.keys.queries import PROOF_KEYS, SECOND_FACTORS, SealedKind
-from permit.people.queries import tenants
+from permit.keys.refusals import MasterKeyInUse
+from permit.keys.rows import SealedKey
+from permit.operator_access import Operator
 from permit.secrets.sources import SecretSource
 from permit.security.jwk import b64url_decode
 from permit.security.proofs import ProofKey
@@ -16,40 +17,33 @@ from permit.security.sealing import PROOF_KEY, MasterKeys, Sealed, UnknownMaster
 _BATCH = 200
 
 
-class MasterKeyInUse(Conflict):
-    """Keys are still sealed under the version that is to be dropped."""
-
-    code = "master_key_in_use"
-    detail = "Keys are still sealed under this version: re-seal them first."
-
-
 def add_first_keys(database: Database, master_keys: SecretSource, tenant_id: UUID) -> None:
     """Within the transaction that creates the tenant."""
     _add(database, master_keys, tenant_id, state="current")
     _add(database, master_keys, tenant_id, state="next")
 
 
-def rotate(database: Database, master_keys: SecretSource, tenant_id: UUID) -> None:
+def rotate(operator: Operator, master_keys: SecretSource, tenant_id: UUID) -> None:
     """The next key signs from now; the current one goes on verifying what it signed."""
-    with database.tenant_as_operator(tenant_id):
+    with operator.entered(tenant_id) as database:
         _require_tenant(database, tenant_id)
         _replace_current(database, master_keys, tenant_id, becomes="retired")
 
 
-def withdraw(database: Database, master_keys: SecretSource, tenant_id: UUID, kid: str) -> None:
+def withdraw(operator: Operator, master_keys: SecretSource, tenant_id: UUID, kid: str) -> None:
     """A leaked key: published no longer, and replaced where it was current or next."""
-    with database.tenant_as_operator(tenant_id):
+    with operator.entered(tenant_id) as database:
         _require_tenant(database, tenant_id)
-        state = proof_keys.find_state(database, tenant_id, kid)
+        state = queries.find_state(database, tenant_id, kid)
         if state is None:
             raise NotFound
         if state == "current":
             _replace_current(database, master_keys, tenant_id, becomes="withdrawn")
         elif state == "next":
-            proof_keys.end_key(database, tenant_id, was="next", becomes="withdrawn")
+            queries.end_key(database, tenant_id, was="next", becomes="withdrawn")
             _add(database, master_keys, tenant_id, state="next")
         else:
-            proof_keys.withdraw_retired(database, tenant_id, kid)
+            queries.withdraw_retired(database, tenant_id, kid)
 
 
 def reseal(database: Database, keys: MasterKeys) -> int:
@@ -62,7 +56,7 @@ def reseal(database: Database, keys: MasterKeys) -> int:
 
 def drop_master_key(database: Database, keys: MasterKeys, version: str) -> MasterKeys:
     """Raises NotFound, MasterKeyInUse."""
-    if version == keys.current_version or proof_keys.count_sealed(database, version) > 0:
+    if version == keys.current_version or queries.count_sealed(database, version) > 0:
         raise MasterKeyInUse
     try:
         return keys.without(version)
@@ -72,30 +66,28 @@ def drop_master_key(database: Database, keys: MasterKeys, version: str) -> Maste
 
 def _reseal(database: Database, keys: MasterKeys, kind: SealedKind) -> int:
     count = 0
-    while batch := proof_keys.list_sealed_otherwise(
+    while batch := queries.list_sealed_otherwise(
         database, kind, keys.current_version, at_most=_BATCH
     ):
         for old in batch:
             sealed = Sealed(master_version=old.master_version, blob=old.sealed)
             plain = keys.unseal(sealed, tenant_id=old.tenant_id, kid=old.kid, purpose=kind.purpose)
             new = keys.seal(plain, tenant_id=old.tenant_id, kid=old.kid, purpose=kind.purpose)
-            proof_keys.replace_seal(
-                database, kind, old, sealed=new.blob, version=new.master_version
-            )
+            queries.replace_seal(database, kind, old, sealed=new.blob, version=new.master_version)
         count += len(batch)
     return count
 
 
 def _require_tenant(database: Database, tenant_id: UUID) -> None:
-    if not tenants.lock_tenant(database, tenant_id):
+    if not queries.lock_tenant(database, tenant_id):
         raise NotFound
 
 
 def _replace_current(
     database: Database, master_keys: SecretSource, tenant_id: UUID, *, becomes: str
 ) -> None:
-    proof_keys.end_key(database, tenant_id, was="current", becomes=becomes)
-    proof_keys.promote_next(database, tenant_id)
+    queries.end_key(database, tenant_id, was="current", becomes=becomes)
+    queries.promote_next(database, tenant_id)
     _add(database, master_keys, tenant_id, state="next")
 
 
@@ -104,7 +96,7 @@ def _add(database: Database, master_keys: SecretSource, tenant_id: UUID, *, stat
     # Past the cache: what an old copy seals may be under a version that was dropped since.
     keys = master_keys.parsed_for_change(MasterKeys.parse)
     sealed = keys.seal(key.seed, tenant_id=tenant_id, kid=key.kid, purpose=PROOF_KEY)
-    proof_keys.insert_key(
+    queries.insert_key(
         database,
         SealedKey(
             tenant_id=tenant_id,

@@ -3,8 +3,8 @@
 from typing import LiteralString, NamedTuple
 from uuid import UUID
 
-from permit.check.facts import PublishedKey, SealedKey
 from permit.db import Database
+from permit.keys.rows import PublishedKey, SealedKey
 from permit.security.sealing import PROOF_KEY, SECOND_FACTOR
 
 
@@ -125,3 +125,12 @@ def replace_seal(
         kind.replace_statement,
         {"kid": old.kid, "old_sealed": old.sealed, "sealed": sealed, "version": version},
     )
+
+
+def lock_tenant(database: Database, tenant_id: UUID) -> bool:
+    """Whether there is such a tenant; its proof keys change under this lock."""
+    locked = database.fetch_value(
+        "SELECT true FROM permit.tenants WHERE id = %(tenant_id)s FOR NO KEY UPDATE",
+        {"tenant_id": tenant_id},
+    )
+    return locked is True

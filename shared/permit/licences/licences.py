@@ -6,62 +6,19 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from permit.check.queries import DeviceSent
 from permit.db import Database
-from permit.errors import Conflict, InvalidRequest, NotFound
-from permit.licences.queries import devices, licences
-from permit.licences.rows import Device, Licence, MeterUsage
+from permit.errors import InvalidRequest, NotFound
+from permit.licences.queries import licences
+from permit.licences.refusals import (
+    LicenceNotStarted,
+    LicencePerpetual,
+    LicenceRevoked,
+    PolicyWithoutDuration,
+    ProductArchived,
+)
+from permit.licences.rows import Licence
 from permit.licences.terms import LicenceTerms
 from permit.security import licence_keys
-
-
-class ProductArchived(Conflict):
-    """An archived product gets no new licences; existing ones go on."""
-
-    code = "product_archived"
-    detail = "The product is archived: it gets no new licences."
-
-
-class LicenceRevoked(Conflict):
-    """What was asked for cannot be done to a licence that was revoked for good."""
-
-    code = "licence_revoked"
-    detail = "The licence was revoked for good."
-
-
-class LicencePerpetual(Conflict):
-    """What has no end is not renewed."""
-
-    code = "licence_perpetual"
-    detail = "The licence has no end: there is nothing to renew."
-
-
-class LicenceNotStarted(Conflict):
-    """A licence that waits for its first check has no term yet."""
-
-    code = "licence_not_started"
-    detail = "The licence has not started: it has no term yet."
-
-
-class PolicyWithoutDuration(Conflict):
-    """The policy says nothing about how long to renew for."""
-
-    code = "policy_without_duration"
-    detail = "The policy has no duration: say duration or expires_at."
-
-
-class NoFreeSeat(Conflict):
-    """Every seat of the licence is taken."""
-
-    code = "too_many_devices"
-    detail = "No seat is free."
-
-
-class DeviceBlocked(Conflict):
-    """The device is blocked: unblock it first."""
-
-    code = "device_blocked"
-    detail = "The device is blocked."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -194,86 +151,6 @@ def rotate_key(
         get(database, tenant_id, licence_id)
         raise LicenceRevoked
     return NewLicence(licence=licence, key=key)
-
-
-def activate_device(
-    database: Database, licence_id: UUID, device: DeviceSent
-) -> tuple[Device, bool]:
-    """In the entered tenant; the device, and whether the licence had not known it."""
-    seating = devices.seat_device(database, licence_id, device)
-    if seating.id is None:
-        refusal = {
-            "revoked": LicenceRevoked,
-            "blocked": DeviceBlocked,
-            "full": NoFreeSeat,
-        }.get(seating.refused or "", NotFound)
-        raise refusal
-    seated = Device(
-        id=seating.id,
-        name=seating.name,
-        platform=seating.platform,
-        state=seating.state,
-        seated_at=seating.seated_at,
-        first_seen_at=seating.first_seen_at,
-        last_seen_at=seating.last_seen_at,
-    )
-    return seated, seating.is_new
-
-
-def release_device(
-    database: Database, tenant_id: UUID, licence_id: UUID, device_id: UUID
-) -> Device:
-    """By the vendor, so that max_releases does not count it. Raises DeviceBlocked."""
-    released = devices.set_state(
-        database,
-        tenant_id,
-        licence_id,
-        device_id,
-        state="released",
-        was=("seated", "lapsed", "released"),
-    )
-    if released is None:
-        get_device(database, tenant_id, licence_id, device_id)
-        raise DeviceBlocked
-    return released
-
-
-def block_device(database: Database, tenant_id: UUID, licence_id: UUID, device_id: UUID) -> Device:
-    """Frees the seat and keeps the device known, so that it gets none again."""
-    blocked = devices.set_state(
-        database,
-        tenant_id,
-        licence_id,
-        device_id,
-        state="blocked",
-        was=("seated", "lapsed", "released"),
-    )
-    return blocked or get_device(database, tenant_id, licence_id, device_id)
-
-
-def unblock_device(
-    database: Database, tenant_id: UUID, licence_id: UUID, device_id: UUID
-) -> Device:
-    """It has no seat, and may take one again."""
-    unblocked = devices.set_state(
-        database, tenant_id, licence_id, device_id, state="released", was=("blocked",)
-    )
-    return unblocked or get_device(database, tenant_id, licence_id, device_id)
-
-
-def get_device(database: Database, tenant_id: UUID, licence_id: UUID, device_id: UUID) -> Device:
-    device = devices.find_device(database, tenant_id, licence_id, device_id)
-    if device is None:
-        raise NotFound
-    return device
-
-
-def reset_usage(database: Database, tenant_id: UUID, licence_id: UUID, meter: str) -> MeterUsage:
-    devices.reset_usage(database, tenant_id, licence_id, meter)
-    for usage in devices.list_usage(database, tenant_id, licence_id):
-        if usage.meter == meter:
-            return usage
-    raise NotFound
 
 
 def _issue(

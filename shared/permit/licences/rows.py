@@ -111,40 +111,15 @@ class MeterUsage:
 
 
 @dataclass(frozen=True, kw_only=True)
-class User:
-    id: UUID
-    email: str
-    name: str | None
-    role: str
-    status: str
-    has_second_factor: bool
-    created_at: datetime
-    deactivated_at: datetime | None
+class Issued:
+    """One of the licences that were sent, by its index; or why it was not issued."""
+
+    index: int
+    refused: str | None
+    licence: Licence | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApiKey:
-    id: UUID
-    name: str
-    role: str
-    key_hint: str
-    created_at: datetime
-    expires_at: datetime | None
-    last_used_at: datetime | None
-    revoked_at: datetime | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class AuditEvent:
-    id: UUID
-    occurred_at: datetime
-    actor_kind: str
-    actor_id: UUID | None
-    actor_name: str | None
-    action: str
-    subject_kind: str
-    subject_id: UUID
-    changes: dict[str, Any]
-    reason: str | None
-    request_id: str | None
-    address: str | None
+class IssuedRow(Licence):
+    index: int
+    refused: str | None

@@ -1,7 +1,6 @@
 """The terms that a vendor sets: of a policy, and of one licence."""
 
 import json
-import unicodedata
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
@@ -21,6 +20,7 @@ from permit.contracts import (
     duration_seconds,
 )
 from permit.errors import InvalidRequest
+from permit.folding import fold
 
 _METADATA_BYTES = 8 * 1024
 _MOST_DEVICES = 1_000_000
@@ -132,11 +132,6 @@ class Holder(Contract):
         return {f"holder_{name}": value for name, value in values.items()} | {
             f"holder_{name}_folded": value and fold(value) for name, value in values.items()
         }
-
-
-def fold(text: str) -> str:
-    """What is compared where case does not matter."""
-    return unicodedata.normalize("NFC", text).casefold()
 
 
 class LicenceTerms(Contract):

@@ -1,10 +1,14 @@
 """Who may do what on the vendor's side: each action with the roles that may, in one table.
 
 An action is also what the audit log calls it. Rows of the database are another matter: those of
-another tenant nobody sees, whatever his role.
+another tenant nobody sees, whatever their role.
 """
 
+from dataclasses import dataclass
 from typing import Literal
+from uuid import UUID
+
+from permit.people.refusals import NotAUser
 
 UserRole = Literal["owner", "admin", "support"]
 ApiKeyRole = Literal["admin", "support", "issuer"]
@@ -65,5 +69,22 @@ def is_allowed(role: str, action: str) -> bool:
 
 
 def is_above(role: str, other: str) -> bool:
-    """Whether the first goes further: nobody grants, edits or deactivates above his own."""
+    """Whether the first goes further: nobody grants, edits or deactivates above their own."""
     return _RANKS.get(role, 1) > _RANKS.get(other, 1)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caller:
+    """Who asks: a user, or a vendor's server by its API key."""
+
+    tenant_id: UUID
+    kind: str
+    id: UUID
+    role: str
+
+    @property
+    def user_id(self) -> UUID:
+        """The user who asks. Raises NotAUser for an API key."""
+        if self.kind != "user":
+            raise NotAUser
+        return self.id

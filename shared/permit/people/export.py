@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from permit.db import Database
 from permit.errors import InvalidRequest, NotFound
-from permit.people.queries import export as tenant_data
+from permit.operator_access import Operator
+from permit.people.queries import export as queries
 from permit.people.queries import tenants
 
 _NOTHING = UUID(int=0)  # before every id
@@ -25,23 +25,23 @@ class Page:
     next_cursor: str | None
 
 
-def export(database: Database, tenant_id: UUID, *, cursor: str | None, at_most: int) -> Page:
+def export(operator: Operator, tenant_id: UUID, *, cursor: str | None, at_most: int) -> Page:
     """What comes after the cursor; each item says its kind. Raises NotFound, InvalidRequest.
 
     A row that is inserted meanwhile may or may not be on a later page; none comes twice.
     """
-    kind, after = next(iter(tenant_data.EXPORTS)), _NOTHING
+    kind, after = next(iter(queries.EXPORTS)), _NOTHING
     if cursor is not None:
         kind, after = _parse_cursor(cursor)
-    kinds = list(tenant_data.EXPORTS)
+    kinds = list(queries.EXPORTS)
     items: list[dict[str, Any]] = []
     size = 0
-    with database.tenant_as_operator(tenant_id):
+    with operator.entered(tenant_id) as database:
         if not tenants.is_tenant(database, tenant_id):
             raise NotFound
         for each in kinds[kinds.index(kind) :]:
             missing = at_most - len(items)
-            for row in tenant_data.list_rows(database, each, after=after, at_most=missing):
+            for row in queries.list_rows(database, each, after=after, at_most=missing):
                 items.append({"kind": each, **row.item})
                 size += len(json.dumps(row.item))
                 if len(items) == at_most or size > _PAGE_BYTES:
@@ -50,13 +50,13 @@ def export(database: Database, tenant_id: UUID, *, cursor: str | None, at_most: 
     return Page(items=items, next_cursor=None)
 
 
-def erase(database: Database, tenant_id: UUID, name: str) -> int:
+def erase(operator: Operator, tenant_id: UUID, name: str) -> int:
     """How many licences are left: the command is repeated until none is. Raises NotFound."""
-    if not tenant_data.close(database, tenant_id, name=name):
+    if not queries.close(operator.database, tenant_id, name=name):
         raise NotFound
     left = -1
     for _ in range(_BATCHES):
-        before, left = left, tenant_data.erase(database, tenant_id, at_most=_BATCH)
+        before, left = left, queries.erase(operator.database, tenant_id, at_most=_BATCH)
         if left in (0, before):  # done, or all that is left is held by somebody
             break
     return left
@@ -72,6 +72,6 @@ def _parse_cursor(cursor: str) -> tuple[str, UUID]:
         place = UUID(after)
     except (binascii.Error, ValueError):
         raise InvalidRequest(("cursor", "is not one that an export gave")) from None
-    if kind not in tenant_data.EXPORTS:
+    if kind not in queries.EXPORTS:
         raise InvalidRequest(("cursor", "is not one that an export gave"))
     return kind, place

@@ -2,56 +2,25 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
 
-from permit.check.facts import Admission, RenewedSession, SecondFactorAdmission
 from permit.db import Database
-from permit.errors import InvalidCredentials, InvalidRefreshToken, Refusal, TooManyAttempts
+from permit.folding import fold_email
 from permit.keys.master_keys import unseal
-from permit.people.queries import sign_in as accounts
+from permit.people.queries import sign_in as queries
+from permit.people.refusals import (
+    InvalidCode,
+    InvalidCredentials,
+    InvalidRefreshToken,
+    SecondFactorRequired,
+    TooManyAttempts,
+)
+from permit.people.rows import Admission, RenewedSession, SecondFactorAdmission
+from permit.people.throttles import ACCOUNT, ADDRESS, PAIR, SECOND_FACTOR_STEP, throttled
 from permit.secrets.sources import SecretSource
 from permit.security import access_tokens, passwords, refresh_tokens, second_factor
 from permit.security.access_tokens import FIRST_STEP, AccessClaims, InvalidToken, TokenKeys
 from permit.security.sealing import SECOND_FACTOR, Sealed
 from permit.security.throttling import parse_throttle_key, throttle_keys
-
-
-class Throttle(NamedTuple):
-    free_attempts: int
-    delay_cap: int  # seconds
-
-
-# A pair waits long, so guessing from one place is hopeless. The account as a whole waits briefly,
-# so that nobody can lock a person out. An address is an office as often as an attacker.
-PAIR = Throttle(free_attempts=5, delay_cap=900)
-ACCOUNT = Throttle(free_attempts=10, delay_cap=30)
-ADDRESS = Throttle(free_attempts=50, delay_cap=60)
-# Only who has the password can keep a person out here, and a code has but six digits.
-_SECOND_FACTOR = Throttle(free_attempts=10, delay_cap=900)
-
-
-class SecondFactorRequired(Refusal):
-    """The password was right, and the login goes on with a code of the second factor."""
-
-    status = 401
-    code = "mfa_required"
-    title = "A second factor is required"
-    detail = "Send the code with this mfa_token to /v1/login/second-factor."
-
-    def __init__(self, mfa_token: str) -> None:
-        super().__init__()
-        self.members = {
-            "mfa_token": mfa_token,
-            "expires_in": int(FIRST_STEP.lifetime.total_seconds()),
-        }
-
-
-class InvalidCode(Refusal):
-    """Wrong, used before, or of a first step that has expired: told apart nowhere."""
-
-    status = 401
-    code = "invalid_code"
-    title = "The code is not valid"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,20 +35,6 @@ class LoginSecrets:
     token_keys: SecretSource
     throttle_key: SecretSource
     master_keys: SecretSource
-
-
-def throttled(*charges: tuple[bytes, Throttle]) -> dict[str, Any]:
-    """What an attempt counts against, as the queries take it."""
-    return {
-        "keys": [key for key, _ in charges],
-        "free_attempts": [throttle.free_attempts for _, throttle in charges],
-        "delay_caps": [throttle.delay_cap for _, throttle in charges],
-    }
-
-
-def fold_email(email: str) -> str:
-    """The form in which emails are compared and kept."""
-    return email.strip().casefold()
 
 
 def log_in(
@@ -105,7 +60,7 @@ def log_in(
     counted = throttle_keys(
         secrets.throttle_key.parsed(parse_throttle_key), email=email, address=address
     )
-    admission = accounts.admit_sign_in(
+    admission = queries.admit_sign_in(
         database,
         fold_email(email),
         **throttled((counted.pair, PAIR), (counted.account, ACCOUNT), (counted.address, ADDRESS)),
@@ -121,7 +76,7 @@ def log_in(
             )
         )
     refresh_token = refresh_tokens.generate()
-    has_begun = accounts.begin_session(
+    has_begun = queries.begin_session(
         database,
         admission,
         token_hash=refresh_tokens.digest(refresh_token),
@@ -155,13 +110,13 @@ def complete(
         raise InvalidCode from None
     throttle_key = secrets.throttle_key.parsed(parse_throttle_key)
     counted = throttle_keys(throttle_key, email=str(claims.sub), address=address)
-    admission = accounts.admit_second_factor(
+    admission = queries.admit_second_factor(
         database,
         claims.tid,
         claims.sub,
         claims.sv,
         **throttled(
-            (counted.pair, PAIR), (counted.account, _SECOND_FACTOR), (counted.address, ADDRESS)
+            (counted.pair, PAIR), (counted.account, SECOND_FACTOR_STEP), (counted.address, ADDRESS)
         ),
     )
     if admission.retry_after is not None:
@@ -170,7 +125,7 @@ def complete(
         raise InvalidCode
     of_password = throttle_keys(throttle_key, email=admission.email, address=address)
     refresh_token = refresh_tokens.generate()
-    has_begun = accounts.begin_verified_session(
+    has_begun = queries.begin_verified_session(
         database,
         claims.tid,
         claims.sub,
@@ -191,7 +146,7 @@ def renew(
     """Replaces the refresh token. Raises InvalidRefreshToken."""
     keys = _signing_keys(token_keys)
     successor = refresh_tokens.generate()
-    renewed = accounts.renew_session(
+    renewed = queries.renew_session(
         database,
         token_hash=refresh_tokens.digest(refresh_token),
         new_hash=refresh_tokens.digest(successor),
@@ -202,7 +157,7 @@ def renew(
 
 
 def log_out(database: Database, refresh_token: str) -> None:
-    accounts.end_session(database, refresh_tokens.digest(refresh_token))
+    queries.end_session(database, refresh_tokens.digest(refresh_token))
 
 
 def _signing_keys(source: SecretSource) -> TokenKeys:

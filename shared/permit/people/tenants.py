@@ -4,14 +4,14 @@ import secrets
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-from permit.db import Database
 from permit.errors import InvalidRequest, NotFound
+from permit.folding import fold_email
 from permit.keys import proof_keys
+from permit.operator_access import Operator
+from permit.people.credentials import new_email, new_hash
 from permit.people.queries import tenants, users
-from permit.people.sign_in import fold_email
 from permit.secrets.sources import SecretSource
 from permit.security import passwords
-from permit.security.passwords import UnacceptablePassword
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,12 +23,12 @@ class NewUser:
 
 
 def create_tenant(
-    database: Database, master_keys: SecretSource, *, name: str, email: str, password: str | None
+    operator: Operator, master_keys: SecretSource, *, name: str, email: str, password: str | None
 ) -> NewUser:
     """A tenant with its owner and its first two proof keys, all or nothing."""
     tenant_id, email = uuid4(), new_email(email)
     password_hash, generated = _choose_password(password, email)
-    with database.tenant_as_operator(tenant_id):
+    with operator.entered(tenant_id) as database:
         tenants.insert_tenant(database, tenant_id, name=name)
         user_id = tenants.insert_user(
             database, tenant_id, email=email, role="owner", password_hash=password_hash
@@ -38,33 +38,33 @@ def create_tenant(
 
 
 def create_user(
-    database: Database, tenant_id: UUID, *, email: str, role: str, password: str | None
+    operator: Operator, tenant_id: UUID, *, email: str, role: str, password: str | None
 ) -> NewUser:
     email = new_email(email)
     password_hash, generated = _choose_password(password, email)
-    user_id = _insert_user(database, tenant_id, email, role, password_hash)
+    user_id = _insert_user(operator, tenant_id, email, role, password_hash)
     return NewUser(tenant_id=tenant_id, user_id=user_id, email=email, generated_password=generated)
 
 
 def import_user(
-    database: Database, tenant_id: UUID, *, email: str, role: str, bcrypt_hash: str
+    operator: Operator, tenant_id: UUID, *, email: str, role: str, bcrypt_hash: str
 ) -> NewUser:
     """A user of another system, whose bcrypt hash is replaced at his first login."""
     if not passwords.is_bcrypt(bcrypt_hash):
         raise InvalidRequest(("bcrypt_hash", "must be a bcrypt hash ($2a$, $2b$ or $2y$)"))
     email = new_email(email)
-    user_id = _insert_user(database, tenant_id, email, role, bcrypt_hash)
+    user_id = _insert_user(operator, tenant_id, email, role, bcrypt_hash)
     return NewUser(tenant_id=tenant_id, user_id=user_id, email=email, generated_password=None)
 
 
-def set_password(database: Database, *, email: str, password: str | None) -> NewUser:
+def set_password(operator: Operator, *, email: str, password: str | None) -> NewUser:
     """Ends every session of the user. Raises NotFound."""
     email = fold_email(email)
-    account = tenants.find_account(database, email)
+    account = tenants.find_account(operator.database, email)
     if account is None:
         raise NotFound
     password_hash, generated = _choose_password(password, email)
-    with database.tenant_as_operator(account.tenant_id):
+    with operator.entered(account.tenant_id) as database:
         tenants.set_password_hash(database, account.tenant_id, account.user_id, password_hash)
     return NewUser(
         tenant_id=account.tenant_id,
@@ -74,13 +74,13 @@ def set_password(database: Database, *, email: str, password: str | None) -> New
     )
 
 
-def remove_second_factor(database: Database, *, email: str) -> NewUser:
+def remove_second_factor(operator: Operator, *, email: str) -> NewUser:
     """For who has lost it and has no colleague to help him. Raises NotFound."""
     email = fold_email(email)
-    account = tenants.find_account(database, email)
+    account = tenants.find_account(operator.database, email)
     if account is None:
         raise NotFound
-    with database.tenant_as_operator(account.tenant_id):
+    with operator.entered(account.tenant_id) as database:
         users.remove_factor(database, account.tenant_id, account.user_id)
     return NewUser(
         tenant_id=account.tenant_id,
@@ -91,9 +91,9 @@ def remove_second_factor(database: Database, *, email: str) -> NewUser:
 
 
 def _insert_user(
-    database: Database, tenant_id: UUID, email: str, role: str, password_hash: str
+    operator: Operator, tenant_id: UUID, email: str, role: str, password_hash: str
 ) -> UUID:
-    with database.tenant_as_operator(tenant_id):
+    with operator.entered(tenant_id) as database:
         if not tenants.is_tenant(database, tenant_id):
             raise NotFound
         return tenants.insert_user(
@@ -101,21 +101,9 @@ def _insert_user(
         )
 
 
-def new_email(email: str) -> str:
-    """Folding changes how long an email is: it is the folded one that is kept."""
-    folded = fold_email(email)
-    if not 3 <= len(folded) <= 254:
-        raise InvalidRequest(("email", "must have 3 to 254 characters"))
-    return folded
-
-
 def _choose_password(password: str | None, email: str) -> tuple[str, str | None]:
     """The hash, and the password itself where it was generated here."""
     if password is None:
         generated = secrets.token_urlsafe(15)
         return passwords.hash(generated), generated
-    try:
-        passwords.require_acceptable(password, email=email)
-    except UnacceptablePassword as error:
-        raise InvalidRequest(("password", str(error))) from None
-    return passwords.hash(password), None
+    return new_hash(password, email, field="password"), None

@@ -9,8 +9,7 @@ from typing import Any, Protocol, TypeVar
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import CoreSchema, core_schema
 
-from permit.secrets import aws as secrets_aws
-from permit.secrets import files as secret_files
+from permit.secrets import aws, files
 from permit.security.secret_formats import MalformedSecret
 
 Parsed = TypeVar("Parsed")
@@ -85,7 +84,7 @@ class SecretSource:
     def write(self, value: str) -> None:
         try:
             self._place.write(value)
-        except secret_files.ChangedMeanwhile as error:
+        except files.ChangedMeanwhile as error:
             raise SecretChanged(f"{self.variable} cannot be written: {error}") from error
         except (OSError, ValueError) as error:
             raise SecretUnavailable(f"{self.variable} cannot be written: {error}") from error
@@ -138,9 +137,9 @@ def _from_field(value: object, info: core_schema.ValidationInfo[Any]) -> SecretS
 
 def _place(text: str) -> _Place:
     if text.startswith("arn:"):
-        return secrets_aws.parse_arn(text)
+        return aws.parse_arn(text)
     if text.startswith("file:"):
-        return secret_files.SecretFile(Path(text.removeprefix("file:")))
+        return files.SecretFile(Path(text.removeprefix("file:")))
     return _Literal(text)
 
 

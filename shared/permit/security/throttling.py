@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
+from permit.folding import fold_email
 from permit.security.secret_formats import parse_key
 
 
@@ -23,7 +24,7 @@ def parse_throttle_key(text: str) -> bytes:
 
 
 def throttle_keys(secret: bytes, *, email: str, address: str) -> ThrottleKeys:
-    account, origin = email.strip().casefold(), network(address)
+    account, origin = fold_email(email), network(address)
     return ThrottleKeys(
         pair=_digest(secret, "pair", account, origin),
         account=_digest(secret, "account", account),

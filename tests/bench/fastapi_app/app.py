@@ -21,8 +21,7 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 from pydantic import BaseModel, Field
 
-from permit.check.facts import LicenceFacts
-from permit.check.queries import DeviceSent
+from permit.check.facts import DeviceSent, LicenceFacts
 from permit.check.verdicts import Question, judge
 from permit.security import licence_keys
 

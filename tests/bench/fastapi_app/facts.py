@@ -5,8 +5,7 @@ from typing import Any, LiteralString, cast
 
 from psycopg import Connection
 
-from permit.check.facts import LicenceFacts
-from permit.check.queries import DeviceSent
+from permit.check.facts import DeviceSent, LicenceFacts
 from permit.check.queries import find_facts as find
 from permit.db import Database
 

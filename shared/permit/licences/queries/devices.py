@@ -5,7 +5,7 @@ from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
-from permit.check.queries import DeviceSent
+from permit.check.facts import DeviceSent
 from permit.db import Database
 from permit.licences.rows import Device, MeterUsage, Seating
 from permit.paging import Place

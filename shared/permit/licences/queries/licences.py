@@ -9,7 +9,7 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from permit.db import Database
-from permit.licences.rows import Licence
+from permit.licences.rows import Issued, IssuedRow, Licence
 from permit.paging import Place
 
 UNLIMITED = -1
@@ -37,15 +37,6 @@ _RULES: LiteralString = """
 _CHANGED: LiteralString = "SELECT" + _COLUMNS + "FROM l" + _RULES
 
 
-@dataclass(frozen=True, kw_only=True)
-class Issued:
-    """One of the licences that were sent, by its index; or why it was not issued."""
-
-    index: int
-    refused: str | None
-    licence: Licence | None
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LicenceFilter:
     product: str | None = None
@@ -57,12 +48,6 @@ class LicenceFilter:
     q: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class _IssuedRow(Licence):
-    index: int
-    refused: str | None
-
-
 def insert_licences(
     database: Database, tenant_id: UUID, sent: Sequence[dict[str, Any]]
 ) -> list[Issued]:
@@ -72,7 +57,7 @@ def insert_licences(
     none), 'archived' (its product), 'devices' (the policy counts none), 'term' (no length).
     """
     rows = database.fetch_all(
-        _IssuedRow,
+        IssuedRow,
         """
         WITH sent AS (
             SELECT s.*
@@ -443,7 +428,7 @@ def seats(max_devices: int | str | None) -> int | None:
     return UNLIMITED if isinstance(max_devices, str) else max_devices
 
 
-def _issued(row: _IssuedRow) -> Issued:
+def _issued(row: IssuedRow) -> Issued:
     values = {field.name: getattr(row, field.name) for field in fields(Licence)}
     licence = None if row.refused is not None else Licence(**values)
     return Issued(index=row.index, refused=row.refused, licence=licence)

@@ -7,7 +7,7 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from permit.db import Database
-from permit.errors import Conflict
+from permit.licences.refusals import PolicyInUse
 from permit.licences.rows import Policy
 from permit.licences.terms import PolicyTerms
 from permit.paging import Place
@@ -17,13 +17,6 @@ _COLUMNS: LiteralString = """
     p.overage, p.device_required, p.activation, p.seat_ttl, p.matching, p.unique_in, p.lease,
     p.entitlements, p.max_releases, p.self_service, p.meters, p.created_at
 """
-
-
-class PolicyInUse(Conflict):
-    """A policy with licences is not deleted."""
-
-    code = "policy_in_use"
-    detail = "The policy has licences."
 
 
 def insert_policy(

@@ -5,16 +5,10 @@ from uuid import UUID
 import psycopg
 
 from permit.db import Database
-from permit.errors import Conflict, NotFound
+from permit.errors import NotFound
+from permit.licences.refusals import ProductCodeTaken
 from permit.licences.rows import Product
 from permit.paging import Place
-
-
-class ProductCodeTaken(Conflict):
-    """Another product of the tenant has this code."""
-
-    code = "product_code_taken"
-    detail = "Another product has this code."
 
 
 def insert_product(database: Database, tenant_id: UUID, *, code: str, name: str) -> Product:

@@ -1,19 +1,12 @@
 """How a transaction becomes a tenant's."""
 
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
 from permit.db import Database
-
-
-@dataclass(frozen=True, kw_only=True)
-class EnteredWithKey:
-    tenant_id: UUID
-    api_key_id: UUID
-    role: str
+from permit.people.rows import EnteredWithKey
 
 
 def enter(

@@ -5,17 +5,9 @@ from uuid import UUID
 
 import psycopg
 
-from permit.check.facts import ExportedRow
 from permit.db import Database
-from permit.errors import Conflict
-
-
-class TenantInUse(Conflict):
-    """Somebody has written for the tenant while the last of it was deleted."""
-
-    code = "tenant_in_use"
-    detail = "The tenant is still being written to; repeat the command."
-
+from permit.people.refusals import TenantInUse
+from permit.people.rows import ExportedRow
 
 # In the order of an export. Each is one tenant's by row-level security, and by its primary key.
 EXPORTS: dict[str, LiteralString] = {

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from permit.check.facts import Admission, RenewedSession, SecondFactorAdmission
 from permit.db import Database
+from permit.people.rows import Admission, RenewedSession, SecondFactorAdmission
 
 
 def admit_sign_in(

@@ -4,16 +4,9 @@ from uuid import UUID
 
 import psycopg
 
-from permit.check.facts import Account
 from permit.db import Database
-from permit.errors import Conflict
-
-
-class EmailTaken(Conflict):
-    """A user of this or another tenant signs in with this email."""
-
-    code = "email_taken"
-    detail = "Another user has this email."
+from permit.people.refusals import EmailTaken
+from permit.people.rows import Account
 
 
 def insert_tenant(database: Database, tenant_id: UUID, *, name: str) -> None:
@@ -28,15 +21,6 @@ def is_tenant(database: Database, tenant_id: UUID) -> bool:
         "SELECT EXISTS (SELECT FROM permit.tenants WHERE id = %(tenant_id)s)",
         {"tenant_id": tenant_id},
     )
-
-
-def lock_tenant(database: Database, tenant_id: UUID) -> bool:
-    """Whether there is such a tenant; its proof keys change under this lock."""
-    locked = database.fetch_value(
-        "SELECT true FROM permit.tenants WHERE id = %(tenant_id)s FOR NO KEY UPDATE",
-        {"tenant_id": tenant_id},
-    )
-    return locked is True
 
 
 def insert_user(

@@ -1,8 +1,6 @@
 """The people of a tenant as they see each other, and what each does about himself."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, LiteralString
 from uuid import UUID
 
@@ -10,9 +8,9 @@ import psycopg
 from psycopg.types.json import Jsonb
 
 from permit.db import Database
-from permit.licences.rows import User
 from permit.paging import Place
-from permit.people.queries.tenants import EmailTaken
+from permit.people.refusals import EmailTaken
+from permit.people.rows import LinkedUser, ProofOfSelf, SealedFactor, User
 
 _COLUMNS: LiteralString = """
     u.id, u.email, u.name, u.role,
@@ -20,29 +18,6 @@ _COLUMNS: LiteralString = """
          WHEN u.is_pending THEN 'invited' ELSE 'active' END AS status,
     u.totp_confirmed_at IS NOT NULL AS has_second_factor, u.created_at, u.deactivated_at
 """
-
-
-@dataclass(frozen=True, kw_only=True)
-class LinkedUser(User):
-    """With until when his new link is good; None where he got none."""
-
-    link_expires_at: datetime | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class ProofOfSelf:
-    retry_after: int | None
-    email: str | None
-    password_hash: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class SealedFactor:
-    sealed: bytes
-    master_version: str
-    is_confirmed: bool
-    used_step: int | None
-    email: str
 
 
 def list_users(database: Database, tenant_id: UUID, place: Place) -> list[User]:

@@ -1,0 +1,61 @@
+"""What the edge refuses before anything is done."""
+
+from collections.abc import Iterable
+
+from permit.errors import Refusal
+
+
+class UnsupportedMediaType(Refusal):
+    """The body is declared to be something other than JSON."""
+
+    status = 415
+    code = "unsupported_media_type"
+    title = "The body must be JSON"
+    detail = "content-type: must be application/json"
+    errors = (("content-type", "must be application/json"),)
+
+
+class OriginNotProven(Refusal):
+    """The request came to us directly, and this deployment answers what CloudFront passes on."""
+
+    status = 403
+    code = "origin_not_proven"
+    title = "Ask at the public address"
+
+
+class MethodNotAllowed(Refusal):
+    """The path exists and this method does not."""
+
+    status = 405
+    code = "method_not_allowed"
+    title = "Method not allowed"
+
+    def __init__(self, allowed: Iterable[str]) -> None:
+        super().__init__()
+        self._allow = ", ".join(sorted(allowed))
+        self.detail = f"This path answers {self._allow}."
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Allow": self._allow}
+
+
+class NotAuthenticated(Refusal):
+    """No access token or API key, or none that is good now: told apart nowhere outside the log."""
+
+    status = 401
+    code = "not_authenticated"
+    title = "Sign in first"
+    detail = "The request needs a valid access token or API key."
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"WWW-Authenticate": "Bearer"}
+
+
+class NotPermitted(Refusal):
+    """The caller is known, and his role may not do this."""
+
+    status = 403
+    code = "not_permitted"
+    title = "Your role may not do this"

@@ -1,0 +1,10 @@
+"""What is refused to whoever changes keys."""
+
+from permit.errors import Conflict
+
+
+class MasterKeyInUse(Conflict):
+    """Keys are still sealed under the version that is to be dropped."""
+
+    code = "master_key_in_use"
+    detail = "Keys are still sealed under this version: re-seal them first."

@@ -1,0 +1,57 @@
+"""The policies that licences share: created, changed, deleted."""
+
+from dataclasses import asdict
+from typing import Any
+from uuid import UUID
+
+from permit.contracts import validate
+from permit.db import Database
+from permit.errors import InvalidRequest, NotFound
+from permit.licences.queries import policies
+from permit.licences.rows import Policy
+from permit.licences.terms import PolicyTerms
+
+
+def create_policy(
+    database: Database, tenant_id: UUID, product_id: UUID, terms: PolicyTerms
+) -> Policy:
+    policy = policies.insert_policy(database, tenant_id, product_id, terms)
+    if policy is None:
+        raise InvalidRequest(("product_id", "there is no such product"))
+    return policy
+
+
+def get_policy(database: Database, tenant_id: UUID, policy_id: UUID) -> Policy:
+    return _found_policy(policies.find_policy(database, tenant_id, policy_id))
+
+
+def change_policy(
+    database: Database, tenant_id: UUID, policy_id: UUID, changes: dict[str, Any]
+) -> Policy:
+    """Those terms that are given; it reaches the policy's licences at their next check."""
+    policy = _found_policy(policies.lock_policy(database, tenant_id, policy_id))
+    changed = validate(PolicyTerms, {**terms_of(policy), **changes})
+    if not changes or changed == validate(PolicyTerms, terms_of(policy)):
+        return policy
+    updated = policies.set_terms(database, tenant_id, policy_id, changed)
+    if updated is None:
+        raise InvalidRequest(("device_required", "must be true: licences have limits of their own"))
+    return updated
+
+
+def delete_policy(database: Database, tenant_id: UUID, policy_id: UUID) -> None:
+    if not policies.delete_policy(database, tenant_id, policy_id):
+        raise NotFound
+
+
+def terms_of(policy: Policy) -> dict[str, Any]:
+    """As they were sent."""
+    values = asdict(policy)
+    values["unique"] = values["unique_in"]
+    return {name: values[name] for name in PolicyTerms.model_fields}
+
+
+def _found_policy(policy: Policy | None) -> Policy:
+    if policy is None:
+        raise NotFound
+    return policy
