@@ -13,6 +13,7 @@ from permit.contracts import (
     Answer,
     Contract,
     Entitlement,
+    Id,
     Instant,
     Name,
     Overlap,
@@ -43,7 +44,6 @@ from permit.licences.terms import (
     Devices,
     Entitlements,
     Holder,
-    Id,
     LicenceTerms,
     Metadata,
     MeterAnswer,
@@ -128,7 +128,7 @@ class KeyRequest(Contract):
 class LicenceQuery(PageQuery):
     product: Name | None = None
     """A product's code, or its id."""
-    policy_id: Annotated[UUID, Field(strict=False)] | None = None
+    policy_id: Id | None = None
     status: Status | None = None
     holder: Name | None = None
     """How the holder's name, email or reference begins, whatever its case."""

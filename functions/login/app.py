@@ -10,7 +10,6 @@ from permit.db import Database
 from permit.edge.api import Api, answer
 from permit.people import sign_in
 from permit.people.sign_in import LoginSecrets, Tokens
-from permit.security.throttling import viewer_address
 from permit.settings import LoginSettings
 
 
@@ -55,7 +54,7 @@ def log_in() -> Response[str]:
         secrets,
         email=request.email,
         password=request.password,
-        address=caller_address(),
+        address=api.caller_address(),
         issuer=api.base_url(settings.public_url),
     )
     return answer(_token_answer(tokens))
@@ -70,7 +69,7 @@ def complete() -> Response[str]:
         secrets,
         mfa_token=request.mfa_token,
         code=request.code,
-        address=caller_address(),
+        address=api.caller_address(),
         issuer=api.base_url(settings.public_url),
     )
     return answer(_token_answer(tokens))
@@ -94,15 +93,6 @@ def log_out() -> Response[str]:
     """End a session; 204 whether or not there was one: nothing is told."""
     sign_in.log_out(database, api.read_body(RefreshRequest).refresh_token)
     return Response(status_code=204)
-
-
-def caller_address() -> str:
-    """The address that attempts are counted by: CloudFront's word only where it proved itself."""
-    event = api.current_event
-    source_ip = event.request_context.http.source_ip
-    if settings.origin_secret is None:
-        return source_ip
-    return viewer_address(event.headers) or source_ip
 
 
 def _token_answer(tokens: Tokens) -> TokenAnswer:

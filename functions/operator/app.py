@@ -16,7 +16,17 @@ from pydantic import Field
 from pydantic_core import to_jsonable_python
 
 from permit.check.device_spec import DeviceSpec
-from permit.contracts import Contract, Email, Instant, Name, Overlap, Password, bounded, validate
+from permit.contracts import (
+    Contract,
+    Email,
+    Id,
+    Instant,
+    Name,
+    Overlap,
+    Password,
+    bounded,
+    validate,
+)
 from permit.db import Database
 from permit.edge.api import problem
 from permit.errors import InvalidRequest, Refusal, StatementFailed
@@ -25,7 +35,7 @@ from permit.licences import devices, licences, policies
 from permit.licences.licences import Order
 from permit.licences.queries import products
 from permit.licences.queries.licences import seats
-from permit.licences.terms import Code, Devices, Id, LicenceTerms, PolicyTerms
+from permit.licences.terms import Code, Devices, LicenceTerms, PolicyTerms
 from permit.operator_access import Operator
 from permit.people import export, tenants
 from permit.people.callers import UserRole

@@ -1,13 +1,12 @@
 """/v1/products, /v1/policies: what a vendor sells, and the rules that its licences share."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import Field
 
-from permit.contracts import Answer, Contract, Lease, Name, SeatTtl, Term
+from permit.contracts import Answer, Contract, Id, Lease, Name, SeatTtl, Term
 from permit.db import Database
 from permit.edge.operations import VendorApi
 from permit.licences import policies, products
@@ -15,7 +14,7 @@ from permit.licences.queries import policies as policy_queries
 from permit.licences.queries import products as product_queries
 from permit.licences.refusals import PolicyInUse, ProductCodeTaken
 from permit.licences.rows import Policy, Product
-from permit.licences.terms import Code, Devices, Entitlements, Id, MeterAnswer, Meters, PolicyTerms
+from permit.licences.terms import Code, Devices, Entitlements, MeterAnswer, Meters, PolicyTerms
 from permit.paging import PageQuery, page, place
 from permit.people.callers import Caller
 from permit.settings import VendorSettings
@@ -65,7 +64,7 @@ class PolicyChange(Contract):
 
 
 class PolicyQuery(PageQuery):
-    product_id: Annotated[UUID, Field(strict=False)] | None = None
+    product_id: Id | None = None
 
 
 class PolicyAnswer(Answer):

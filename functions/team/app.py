@@ -6,9 +6,9 @@ from uuid import UUID
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from permit.contracts import Answer, Contract, Email, Instant, Name, Password, bounded
+from permit.contracts import Answer, Contract, Email, Id, Instant, Name, Password, bounded
 from permit.db import Database
 from permit.edge.operations import VendorApi
 from permit.errors import InvalidRequest, Refusal
@@ -143,11 +143,11 @@ class ApiKeyList(Answer):
 
 
 class AuditQuery(PageQuery):
-    actor: Annotated[UUID, Field(strict=False)] | None = None
+    actor: Id | None = None
     """The id of a user or an API key."""
     action: Name | None = None
     """As in the table of roles: licences.suspend."""
-    subject: Annotated[UUID, Field(strict=False)] | None = None
+    subject: Id | None = None
     """The id of what was changed."""
     subject_kind: Literal["product", "policy", "licence", "device", "user", "api_key"] | None = None
     since: Instant | None = None

@@ -5,12 +5,14 @@ import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, TypeVar, cast
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     StringConstraints,
     ValidationError,
 )
@@ -67,6 +69,7 @@ class Answer(BaseModel):
     model_config = ConfigDict(defer_build=True)
 
 
+Id = Annotated[UUID, Field(strict=False)]  # JSON knows no UUID: a text that is one is taken
 Name = Annotated[str, bounded(1, 200)]
 Entitlement = Annotated[str, bounded(1, 64)]
 Email = Annotated[str, bounded(3, 254), StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]

@@ -2,7 +2,6 @@
 
 import json
 from typing import Annotated, Literal, Self
-from uuid import UUID
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -26,7 +25,6 @@ _METADATA_BYTES = 8 * 1024
 _MOST_DEVICES = 1_000_000
 _SHORTEST_PERIOD, _LONGEST_PERIOD = duration_seconds("PT1M"), duration_seconds("P100Y")
 
-Id = Annotated[UUID, Field(strict=False)]
 Entitlements = Annotated[list[Entitlement], Field(max_length=200)]
 Devices = Annotated[int, Field(ge=0, le=_MOST_DEVICES)]
 
