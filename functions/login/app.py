@@ -9,7 +9,7 @@ from permit.contracts import Answer, Contract, bounded
 from permit.db import Database
 from permit.edge.api import Api, answer
 from permit.people import sign_in
-from permit.people.sign_in import LoginSecrets, Tokens
+from permit.people.sign_in import LoginSecrets
 from permit.settings import LoginSettings
 
 
@@ -57,7 +57,7 @@ def log_in() -> Response[str]:
         address=api.caller_address(),
         issuer=api.base_url(settings.public_url),
     )
-    return answer(_token_answer(tokens))
+    return answer(TokenAnswer.of(tokens))
 
 
 @api.post("/v1/login/second-factor")
@@ -72,7 +72,7 @@ def complete() -> Response[str]:
         address=api.caller_address(),
         issuer=api.base_url(settings.public_url),
     )
-    return answer(_token_answer(tokens))
+    return answer(TokenAnswer.of(tokens))
 
 
 @api.post("/v1/login/refresh")
@@ -85,7 +85,7 @@ def refresh() -> Response[str]:
         refresh_token=request.refresh_token,
         issuer=api.base_url(settings.public_url),
     )
-    return answer(_token_answer(tokens))
+    return answer(TokenAnswer.of(tokens))
 
 
 @api.post("/v1/login/logout")
@@ -93,14 +93,6 @@ def log_out() -> Response[str]:
     """End a session; 204 whether or not there was one: nothing is told."""
     sign_in.log_out(database, api.read_body(RefreshRequest).refresh_token)
     return Response(status_code=204)
-
-
-def _token_answer(tokens: Tokens) -> TokenAnswer:
-    return TokenAnswer(
-        access_token=tokens.access_token,
-        expires_in=tokens.expires_in,
-        refresh_token=tokens.refresh_token,
-    )
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

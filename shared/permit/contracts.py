@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, Self, TypeVar, cast, get_type_hints
 from uuid import UUID
 
 from pydantic import (
@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    create_model,
 )
 
 from permit.errors import InvalidRequest
@@ -67,6 +68,29 @@ class Answer(BaseModel):
     """What is answered."""
 
     model_config = ConfigDict(defer_build=True)
+
+    @classmethod
+    def of(cls, row: object) -> Self:
+        """Made from what has its fields as attributes: a row, or a page of rows."""
+        return cls.model_validate(row, from_attributes=True)
+
+
+def answer_of(row: type) -> type[Answer]:
+    """The base of an answer that shows every field of a row, in the row's order."""
+    fields: dict[str, Any] = {
+        name: (kind, ...) for name, kind in get_type_hints(row, include_extras=True).items()
+    }
+    return create_model(row.__name__, __base__=Answer, __module__=row.__module__, **fields)
+
+
+def changes_of(contract: type[Contract], base: type[Request]) -> type[Request]:
+    """`base` with every field of a contract, of which any may be left out.
+
+    Not with the contract's rules about several fields: those are for the whole that results.
+    """
+    kinds = get_type_hints(contract, include_extras=True)
+    fields: dict[str, Any] = {name: (kinds[name] | None, None) for name in contract.model_fields}
+    return create_model(contract.__name__, __base__=base, __module__=contract.__module__, **fields)
 
 
 Id = Annotated[UUID, Field(strict=False)]  # JSON knows no UUID: a text that is one is taken

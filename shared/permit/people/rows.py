@@ -1,8 +1,11 @@
-"""Rows of people: sign-ins, users, API keys, the audit log, exports."""
+"""Rows of people: sign-ins, users, API keys, the audit log, exports.
+
+User, ApiKey and AuditEvent are answered as they are: each field is public.
+"""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 
@@ -63,7 +66,7 @@ class User:
     email: str
     name: str | None
     role: str
-    status: str
+    status: Literal["invited", "active", "deactivated"]
     has_second_factor: bool
     created_at: datetime
     deactivated_at: datetime | None
@@ -85,12 +88,9 @@ class ApiKey:
 class AuditEvent:
     id: UUID
     occurred_at: datetime
-    actor_kind: str
-    actor_id: UUID | None
-    actor_name: str | None
+    actor: dict[str, str | None]
     action: str
-    subject_kind: str
-    subject_id: UUID
+    subject: dict[str, str]
     changes: dict[str, Any]
     reason: str | None
     request_id: str | None
