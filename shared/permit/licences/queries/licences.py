@@ -73,7 +73,13 @@ def insert_licences(
     return database.fetch_all(
         Issued,
         """
-        WITH candidate AS (
+        WITH rules AS (
+            -- Locked, so that none stops counting devices while a licence begins to.
+            SELECT id, product_id, starts, duration, device_required
+              FROM permit.policies
+             WHERE tenant_id = %(tenant_id)s AND id = ANY (%(policy_ids)s)
+               FOR SHARE
+        ), candidate AS (
             SELECT sent.index, sent.item ->> 'key_hash' AS key_hash, gen_random_uuid() AS id,
                    p.product_id, t.key_hint, term.starts_at, term.expires_at,
                    CASE WHEN p.id IS NULL THEN 'policy'
@@ -85,8 +91,7 @@ def insert_licences(
         + """
               FROM jsonb_array_elements(%(sent)s) WITH ORDINALITY AS sent (item, index)
              CROSS JOIN LATERAL jsonb_populate_record(NULL::permit.licences, sent.item) AS t
-              LEFT JOIN permit.policies AS p
-                ON p.tenant_id = %(tenant_id)s AND p.id = t.policy_id
+              LEFT JOIN rules AS p ON p.id = t.policy_id
               LEFT JOIN permit.products AS product
                 ON product.tenant_id = %(tenant_id)s AND product.id = p.product_id
              CROSS JOIN LATERAL (
@@ -126,7 +131,11 @@ def insert_licences(
             ON product.tenant_id = l.tenant_id AND product.id = l.product_id
          ORDER BY c.index
         """,
-        {"tenant_id": tenant_id, "sent": Jsonb([_stored(each) for each in sent])},
+        {
+            "tenant_id": tenant_id,
+            "policy_ids": list({each["policy_id"] for each in sent}),
+            "sent": Jsonb([_stored(each) for each in sent]),
+        },
     )
 
 
@@ -295,15 +304,21 @@ def set_renewed(
     return database.fetch_one(
         Licence,
         """
-        WITH l AS (
+        WITH held AS (
+            -- Locked before it is joined, as in lock_licence.
+            SELECT tenant_id, id, policy_id
+              FROM permit.licences
+             WHERE tenant_id = %(tenant_id)s AND id = %(licence_id)s
+               FOR NO KEY UPDATE
+        ), l AS (
             -- Of the row as it is when its lock is had: two renewals at once are two.
             UPDATE permit.licences AS r
                SET expires_at = coalesce(%(expires_at)s::timestamptz,
                                          greatest(r.expires_at, permit.clock())
                                          + coalesce(%(duration)s, p.duration)::interval)
-              FROM permit.policies AS p
-             WHERE r.tenant_id = %(tenant_id)s AND r.id = %(licence_id)s
-               AND p.tenant_id = r.tenant_id AND p.id = r.policy_id
+              FROM held
+              JOIN permit.policies AS p ON p.tenant_id = held.tenant_id AND p.id = held.policy_id
+             WHERE r.tenant_id = held.tenant_id AND r.id = held.id
                AND r.revoked_at IS NULL AND r.starts_at IS NOT NULL
                AND coalesce(%(expires_at)s::timestamptz,
                             greatest(r.expires_at, permit.clock())
