@@ -72,6 +72,27 @@ def functions() -> dict[str, dict[str, Any]]:
     }
 
 
+def logical_id(function: str) -> str:
+    """What the template calls the function of this folder."""
+    [found] = [
+        name
+        for name, resource in written()["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+        and Path(resource["Properties"]["CodeUri"]).name == function
+    ]
+    return found
+
+
+def database_users() -> dict[str, str]:
+    """The database's user as which each function signs in that does."""
+    return {
+        name: variables["PERMIT_DATABASE_USER"]
+        for name, properties in functions().items()
+        if "PERMIT_DATABASE_USER"
+        in (variables := properties.get("Environment", {}).get("Variables", {}))
+    }
+
+
 def routes() -> dict[str, str]:
     """The folder of the function behind each route key."""
     return {
@@ -80,6 +101,14 @@ def routes() -> dict[str, str]:
         for event in properties.get("Events", {}).values()
         if event["Type"] == "HttpApi"
     }
+
+
+def function_of(event: str) -> str:
+    """The folder of the function that this event of events/ is for, by its route or its name."""
+    content = events()[event]
+    if "routeKey" in content:
+        return routes()[content["routeKey"]]
+    return max((name for name in functions() if event.startswith(name)), key=len)
 
 
 def events() -> dict[str, dict[str, Any]]:
