@@ -6,6 +6,8 @@ from typing import Any, cast
 
 import yaml
 
+from local.template.loops import written_out
+
 NO_VALUE = object()
 PSEUDO_PARAMETERS: Mapping[str, object] = {
     "AWS::AccountId": "000000000000",
@@ -31,6 +33,8 @@ def _tagged(loader: _Loader, tag: str, node: yaml.Node) -> dict[str, Any]:
         value = loader.construct_sequence(node, deep=True)
     else:
         value = loader.construct_mapping(cast(yaml.MappingNode, node), deep=True)
+    if tag == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
     return {tag if tag in ("Ref", "Condition") else f"Fn::{tag}": value}
 
 
@@ -38,8 +42,8 @@ _Loader.add_multi_constructor("!", _tagged)  # pyright: ignore[reportUnknownMemb
 
 
 def parse(text: str) -> dict[str, Any]:
-    """The template with its tags in the long form."""
-    return yaml.load(text, _Loader)  # noqa: S506 (a subclass of SafeLoader)
+    """The template with its tags in the long form, and its loops written out."""
+    return written_out(yaml.load(text, _Loader))  # noqa: S506 (a subclass of SafeLoader)
 
 
 class Resolver:
@@ -85,11 +89,14 @@ class Resolver:
             case "Fn::Join":
                 separator, parts = argument
                 return separator.join(str(part) for part in self.resolve(parts))
+            case "Fn::Split":
+                separator, text = argument
+                return str(self.resolve(text)).split(separator)
             case "Fn::FindInMap":
                 table, row, column = (self.resolve(part) for part in argument)
                 return self.resolve(self._mappings[table][row][column])
             case "Fn::GetAtt":
-                return argument if isinstance(argument, str) else ".".join(argument)
+                return ".".join(argument)
             case _:
                 # Nothing that a function needs on this machine; named, so that it can be found.
                 return name
@@ -97,9 +104,12 @@ class Resolver:
     def _reference(self, name: str) -> Any:
         if name in PSEUDO_PARAMETERS:
             return PSEUDO_PARAMETERS[name]
-        if name in self._parameters:
-            return self._parameters[name].get("Default", "")
-        return name
+        if name not in self._parameters:
+            return name
+        value = self._parameters[name].get("Default", "")
+        if self._parameters[name].get("Type") == "CommaDelimitedList":
+            return [item.strip() for item in str(value).split(",")]
+        return value
 
     def _substitute(self, argument: Any) -> str:
         text, values = (argument, _NOTHING) if isinstance(argument, str) else argument

@@ -14,7 +14,7 @@ import pytest
 from permit.migrate import LOGIN_ROLES
 from tests.support.artifacts import HOST, Artifacts, build, find_python, install_runtime
 from tests.support.lambda_runtime import RunningFunction, Runtime, running_function
-from tests.support.sam_template import events, functions, routes, written
+from tests.support.sam_template import events, functions, logical_id, routes, written
 from tests.support.servers import PASSWORD, Server, embedded
 
 _DATABASE = "permit"
@@ -67,17 +67,16 @@ class Stack:
         """The function's one environment; a new one where it gets other variables."""
         if function in self.running and not environ:
             return self.running[function]
-        own = functions()[function]
-        [logical_id] = [
-            name
-            for name, resource in written()["Resources"].items()
-            if resource.get("Properties") == own
-        ]
-        properties = {**written()["Globals"]["Function"], **own}
+        properties = {**written()["Globals"]["Function"], **functions()[function]}
         log = self.folder / f"{function}-{len(self.running)}.log"
         started = self.exits.enter_context(
             running_function(
-                self.runtime, logical_id, properties, log, **self._variables(function), **environ
+                self.runtime,
+                logical_id(function),
+                properties,
+                log,
+                **self._variables(function),
+                **environ,
             )
         )
         self.running[function if not environ else log.stem] = started

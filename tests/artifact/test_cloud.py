@@ -24,7 +24,14 @@ from tests.support.iam_tokens import Identity
 from tests.support.lambda_runtime import RunningFunction, Runtime, environment, running_function
 from tests.support.pinning import pins
 from tests.support.proxy_double import ProxyDouble, proxying
-from tests.support.sam_template import events, functions, routes, written
+from tests.support.sam_template import (
+    database_users,
+    events,
+    functions,
+    logical_id,
+    routes,
+    written,
+)
 from tests.support.servers import (
     PASSWORD,
     Server,
@@ -44,11 +51,7 @@ def secret(name: str) -> str:
 
 MASTER_KEYS, TOKEN_KEYS, THROTTLE_KEY, OWNER = map(secret, ("master", "token", "throttle", "owner"))
 TOKEN_JWKS = ACCOUNT.format(service="ssm", name="parameter/permit/jwks")
-USERS = {
-    name: function["Environment"]["Variables"]["PERMIT_DATABASE_USER"]
-    for name, function in functions().items()
-    if "PERMIT_DATABASE_USER" in function.get("Environment", {}).get("Variables", {})
-}
+USERS = database_users()
 IDENTITIES = {
     name: Identity(
         access_key=f"ASIA{number:016}",
@@ -72,18 +75,18 @@ class Cloud:
     running: dict[str, RunningFunction] = field(default_factory=dict)
 
     def start(self, function: str, **changes: str) -> RunningFunction:
-        logical_id, properties = self._deployed(function)
+        name, properties = self._deployed(function)
         log = self.folder / f"{function}-{len(self.running)}.log"
         return self.exits.enter_context(
             running_function(
-                self.runtime, logical_id, properties, log, **self._environ(function) | changes
+                self.runtime, name, properties, log, **self._environ(function) | changes
             )
         )
 
     def load(self, function: str) -> None:
         """What INIT does: the module of the handler is imported, and no event comes."""
-        logical_id, properties = self._deployed(function)
-        task_root = self.runtime.artifacts.function(logical_id)
+        name, properties = self._deployed(function)
+        task_root = self.runtime.artifacts.function(name)
         subprocess.run(
             [self.runtime.python, "-c", "import app"],
             cwd=task_root,
@@ -92,13 +95,7 @@ class Cloud:
         )
 
     def _deployed(self, function: str) -> tuple[str, dict[str, Any]]:
-        own = functions()[function]
-        [logical_id] = [
-            name
-            for name, resource in written()["Resources"].items()
-            if resource.get("Properties") == own
-        ]
-        return logical_id, {**written()["Globals"]["Function"], **own}
+        return logical_id(function), {**written()["Globals"]["Function"], **functions()[function]}
 
     def invoke(self, function: str, event: object) -> Any:
         if function not in self.running:

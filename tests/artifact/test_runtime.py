@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.sam_template import events, functions
+from tests.support.event_answers import usual_answer
+from tests.support.sam_template import events, functions, routes
 
-HTTP_EVENTS = {
+# A newer event gets its usual answer.
+KNOWN = {
     # The tenant and the licence of the events do not exist here, and their refresh token never did.
     "health": (200, {"status", "timestamp", "version", "checks"}),
     "login_refresh": (401, {"type", "title", "status", "detail", "code", "request_id"}),
@@ -37,6 +39,11 @@ HTTP_EVENTS = {
         {"valid", "code", "detail", "checked_at", "nonce", "licence", "device", "proof"},
     ),
 }
+HTTP_EVENTS = {
+    name: KNOWN.get(name) or usual_answer(name)
+    for name, event in events().items()
+    if "routeKey" in event and name not in ("docs", "login")  # these have tests of their own
+}
 # What a check must not pay for at its cold start. Powertools imports botocore's bare package, which
 # costs a millisecond; the SDK begins with its session.
 KEPT_OFF_THE_CHECK = {
@@ -57,7 +64,7 @@ def test_http_event_is_answered(stack, event: str) -> None:
     answer = stack.send(event)
 
     assert status == answer["statusCode"], answer
-    assert fields == set(body_of(answer))
+    assert fields in (None, set(body_of(answer)))
 
 
 def test_page_of_the_description_is_served(stack) -> None:
@@ -135,7 +142,7 @@ def test_runtime_compiles_nothing(stack) -> None:
     """Here, unlike in Lambda, the folders can be written to: compiled modules would stay there."""
     for event in HTTP_EVENTS:
         stack.send(event)
-    for function in ("migrate", "sweep", "probe", "operator", "token_rotation"):
+    for function in set(functions()) - set(routes().values()):
         stack.invoke(function, {})
 
     assert set(stack.running) >= set(functions())

@@ -16,7 +16,8 @@ from tests.bench.rows import markdown
 from tests.bench.samples import Samples, milliseconds
 from tests.bench.vendor import make_api_key
 from tests.support.deployment import Vendor, load_event
-from tests.support.sam_template import written
+from tests.support.sam_template import events as all_events
+from tests.support.sam_template import function_of, functions, logical_id, written
 from tests.support.servers import PASSWORD
 
 WHOLE_PROCESSOR = 1769  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
@@ -24,22 +25,10 @@ HEADINGS = (
     *("function", "first answer", "each later one", "most memory"),
     *("MemorySize", "first answer there", "each later one there"),
 )
-_VENDORS = {"products": "products", "licences": "licences", "team": "users"}
+# Of a function whose events are several: the one that is measured.
+_EVENTS = {"reference": "docs", "team": "users"}
 # The rotation of token keys is not here: it works at AWS alone.
-FUNCTIONS = {
-    "health": "HealthFunction",
-    "login": "LoginFunction",
-    "licence_check": "LicenceCheckFunction",
-    "jwks": "JwksFunction",
-    "products": "ProductsFunction",
-    "licences": "LicencesFunction",
-    "team": "TeamFunction",
-    "reference": "ReferenceFunction",
-    "operator": "OperatorFunction",
-    "migrate": "MigrateFunction",
-    "sweep": "SweepFunction",
-    "probe": "ProbeFunction",
-}
+FUNCTIONS = tuple(name for name in functions() if name != "token_rotation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,8 +62,10 @@ def measure_sizes(
 ) -> list[Size]:
     events = _events(database, vendor)
     return [
-        _measure(programs.permit("sized", logical_id), plan, database, name, events[name], log)
-        for name, logical_id in FUNCTIONS.items()
+        _measure(
+            programs.permit("sized", logical_id(name)), plan, database, name, events[name], log
+        )
+        for name in FUNCTIONS
     ]
 
 
@@ -115,9 +106,7 @@ def _events(database: Database, vendor: Vendor) -> dict[str, object]:
     api_key = make_api_key(database, vendor)
     sign_in = {"email": vendor.email, "password": vendor.password}
     return {
-        **{name: load_event(name) for name in ("health", "jwks", "sweep", "probe", "migrate")},
-        "reference": load_event("docs"),
-        **{name: _with_key(event, api_key) for name, event in _VENDORS.items()},
+        **{name: _with_key(_event_of(name), api_key) for name in FUNCTIONS},
         "licence_check": _with_body(
             "licence_check", {"key": key, "device": {"fingerprint": fingerprint}}
         ),
@@ -126,10 +115,17 @@ def _events(database: Database, vendor: Vendor) -> dict[str, object]:
     }
 
 
-def _with_key(event: str, api_key: str) -> dict[str, Any]:
-    made = load_event(event)
-    made["headers"]["authorization"] = f"Bearer {api_key}"
-    return made
+def _event_of(function: str) -> dict[str, Any]:
+    """The event that is called like it, or else the first of its events."""
+    own = [event for event in all_events() if function_of(event) == function]
+    return load_event(_EVENTS.get(function, function if function in own else own[0]))
+
+
+def _with_key(event: dict[str, Any], api_key: str) -> dict[str, Any]:
+    """With an API key that there is, if it has one."""
+    if "authorization" in event.get("headers", {}):
+        event["headers"]["authorization"] = f"Bearer {api_key}"
+    return event
 
 
 def _with_body(event: str, body: object) -> dict[str, Any]:
@@ -146,6 +142,4 @@ def _variables(database: Database, name: str) -> dict[str, str]:
 
 
 def _memory(name: str) -> int:
-    template = written()
-    own = template["Resources"][FUNCTIONS[name]]["Properties"]
-    return own.get("MemorySize", template["Globals"]["Function"]["MemorySize"])
+    return functions()[name].get("MemorySize", written()["Globals"]["Function"]["MemorySize"])

@@ -8,8 +8,9 @@ import pytest
 
 from permit.people.callers import ACTIONS
 from tests.support.deployment import Answer, Deployment, Vendor
+from tests.support.sam_template import database_users
 
-FUNCTIONS = ("products", "licences", "team")
+FUNCTIONS = [name for name, user in database_users().items() if user == "permit_vendor"]
 USER_ROLES = ("owner", "admin", "support")
 KEY_ROLES = ("admin", "support", "issuer")
 # What a well-formed request of each operation is; ids are made up unless a fixture fills them in.

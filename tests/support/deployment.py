@@ -17,21 +17,13 @@ from urllib.parse import urlencode
 
 import psycopg
 
+from local.gateway.routes import Routes
+from local.template.template import read_functions
 from tests.support.authenticator import code
+from tests.support.sam_template import database_users, events, function_of, written
 from tests.support.servers import PASSWORD, Server
 
 PROJECT = Path(__file__).parents[2]
-ROLE_OF = {
-    "health": "permit_public",
-    "jwks": "permit_public",
-    "licence_check": "permit_check",
-    "licences": "permit_vendor",
-    "products": "permit_vendor",
-    "team": "permit_vendor",
-    "login": "permit_login",
-    "operator": "permit_operator",
-    "sweep": "permit_sweep",
-}
 FINGERPRINT = "fingerprint-of-a-machine"
 
 
@@ -71,7 +63,7 @@ class Deployment:
             "PERMIT_DATABASE_HOST": "127.0.0.1",
             "PERMIT_DATABASE_PORT": str(self.server.function_port),
             "PERMIT_DATABASE_NAME": self.database,
-            "PERMIT_DATABASE_USER": ROLE_OF.get(function, ""),
+            "PERMIT_DATABASE_USER": database_users().get(function, ""),
             "PERMIT_DATABASE_PASSWORD": PASSWORD,
             **{
                 f"PERMIT_{name.upper().replace('-', '_')}": f"file:{self.folder / name}"
@@ -171,7 +163,9 @@ class Deployment:
         event = _event(
             method, path, body, token, dict(query or {}), dict(headers or {}), source_ip, raw_body
         )
-        return _answer(self.invoke(_function_of(path), event))
+        match = _ROUTES.find(method, path)
+        assert match, f"no route takes {method} {path}"
+        return _answer(self.invoke(match.function.name, event))
 
     def operator(self, command: str, **arguments: object) -> dict[str, Any]:
         """Runs an operator command that must succeed."""
@@ -330,31 +324,9 @@ class Vendor:
         )
 
 
-FUNCTION_OF = {
-    "health": "health",
-    "docs": "reference",
-    "openapi": "reference",
-    "login": "login",
-    "login_refresh": "login",
-    "login_second_factor": "login",
-    "login_logout": "login",
-    "licence_check": "licence_check",
-    "licence_release": "licence_check",
-    "licence_usage": "licence_check",
-    "products": "products",
-    "product": "products",
-    "policies": "products",
-    "policy": "products",
-    "licences": "licences",
-    "licence": "licences",
-    "users": "team",
-    "user": "team",
-    "api_keys": "team",
-    "api_key": "team",
-    "audit_events": "team",
-    "jwks": "jwks",
-    "tenant_jwks": "jwks",
-}
+# Which function each HTTP event is for.
+FUNCTION_OF = {name: function_of(name) for name, event in events().items() if "routeKey" in event}
+_ROUTES = Routes(read_functions(written(), PROJECT))
 
 
 def _event(
@@ -391,28 +363,6 @@ def _answer(response: Mapping[str, Any]) -> Answer:
         body=json.loads(text) if text else None,
         text=text,
     )
-
-
-_FUNCTION_OF_PATH = {
-    "/v1/licences/check": "licence_check",
-    "/v1/licences/release": "licence_check",
-    "/v1/licences/usage": "licence_check",
-    "/v1/licences": "licences",
-    "/v1/products": "products",
-    "/v1/policies": "products",
-    "/v1/login": "login",
-    "/v1/health": "health",
-    "/v1/tenants": "jwks",
-    "/.well-known": "jwks",
-    "/v1/users": "team",
-    "/v1/api-keys": "team",
-    "/v1/audit-events": "team",
-}
-
-
-def _function_of(path: str) -> str:
-    """As the routes of template.yaml have it: the longest that begins like the path."""
-    return next(name for prefix, name in _FUNCTION_OF_PATH.items() if path.startswith(prefix))
 
 
 def load_event(name: str) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""template.yaml for tests: as it is written, and as SAM's transform hands it to CloudFormation."""
+"""template.yaml for tests: as it is written, and as its transforms hand it to CloudFormation.
+
+The first transform, which writes loops out, is ours here: SAM's own stand-in decides conditions and
+parameters at once, and loses some references.
+"""
 
 import json
 import subprocess
@@ -32,10 +36,10 @@ def nested(name: str) -> dict[str, Any]:
 
 @cache
 def transformed(text: str | None = None) -> dict[str, Any]:
-    """The resources that SAM makes of the template, or of a changed text of it."""
+    """The resources that the transforms make of the template, or of a changed text of it."""
     run = subprocess.run(
         [SAM_PYTHON, SCRIPT],
-        input=source() if text is None else text,
+        input=json.dumps(parse(source() if text is None else text)),
         capture_output=True,
         check=False,
         text=True,
@@ -68,6 +72,27 @@ def functions() -> dict[str, dict[str, Any]]:
     }
 
 
+def logical_id(function: str) -> str:
+    """What the template calls the function of this folder."""
+    [found] = [
+        name
+        for name, resource in written()["Resources"].items()
+        if resource["Type"] == "AWS::Serverless::Function"
+        and Path(resource["Properties"]["CodeUri"]).name == function
+    ]
+    return found
+
+
+def database_users() -> dict[str, str]:
+    """The database's user as which each function signs in that does."""
+    return {
+        name: variables["PERMIT_DATABASE_USER"]
+        for name, properties in functions().items()
+        if "PERMIT_DATABASE_USER"
+        in (variables := properties.get("Environment", {}).get("Variables", {}))
+    }
+
+
 def routes() -> dict[str, str]:
     """The folder of the function behind each route key."""
     return {
@@ -76,6 +101,14 @@ def routes() -> dict[str, str]:
         for event in properties.get("Events", {}).values()
         if event["Type"] == "HttpApi"
     }
+
+
+def function_of(event: str) -> str:
+    """The folder of the function that this event of events/ is for, by its route or its name."""
+    content = events()[event]
+    if "routeKey" in content:
+        return routes()[content["routeKey"]]
+    return max((name for name in functions() if event.startswith(name)), key=len)
 
 
 def events() -> dict[str, dict[str, Any]]:

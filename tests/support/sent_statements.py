@@ -3,7 +3,8 @@
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from tests.support.deployment import ROLE_OF, Deployment
+from tests.support.deployment import Deployment
+from tests.support.sam_template import database_users
 
 
 @contextmanager
@@ -19,10 +20,11 @@ def sent_statements(deployment: Deployment, function: str) -> Generator[list[str
 
 
 def _all(deployment: Deployment, function: str) -> list[str]:
+    user = database_users()[function]
     return [
         statement.text
         for statement in deployment.server.statements()
-        if (statement.user, statement.database) == (ROLE_OF[function], deployment.database)
+        if (statement.user, statement.database) == (user, deployment.database)
         # What PgBouncer sends of its own when it hands a connection to another client.
         and not statement.text.startswith("SET application_name=")
     ]

@@ -6,6 +6,7 @@ from typing import Any
 from local.template.intrinsics import Resolver
 
 _NO_VALUE = {"Ref": "AWS::NoValue"}
+_NAMES = ("FunctionName", "AlarmName", "LogGroupName", "QueueName")
 
 
 def variant(
@@ -14,17 +15,37 @@ def variant(
     **parameters: object,
 ) -> dict[str, dict[str, Any]]:
     """The resources that these parameters make; `resources` are those that SAM has transformed."""
-    given = {
-        name: {**described, "Default": parameters.get(name, described.get("Default", ""))}
-        for name, described in template.get("Parameters", {}).items()
-    }
-    assert parameters.keys() <= given.keys()
-    resolver = Resolver({**template, "Parameters": given})
+    resolver = Resolver({**template, "Parameters": _given(template, parameters)})
     chosen = template["Resources"] if resources is None else resources
     return {
         name: _decided(resource, resolver)
         for name, resource in chosen.items()
         if "Condition" not in resource or resolver.holds(resource["Condition"])
+    }
+
+
+def named(template: Mapping[str, Any], **parameters: object) -> Resolver:
+    """Resolves values for these parameters, and a Ref to a resource to the name it is given."""
+    given = _given(template, parameters)
+    for key in _NAMES:  # an alarm's name may be made from a function's
+        resolver = Resolver({**template, "Parameters": given})
+        given |= {
+            name: {"Default": resolver.resolve(resource["Properties"][key])}
+            for name, resource in template["Resources"].items()
+            if key in resource.get("Properties", {})
+        }
+    return Resolver({**template, "Parameters": given})
+
+
+def _given(
+    template: Mapping[str, Any], parameters: Mapping[str, object]
+) -> dict[str, dict[str, Any]]:
+    """The template's parameters with these in the place of their defaults."""
+    described = template.get("Parameters", {})
+    assert parameters.keys() <= described.keys()
+    return {
+        name: {**each, "Default": parameters.get(name, each.get("Default", ""))}
+        for name, each in described.items()
     }
 
 

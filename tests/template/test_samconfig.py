@@ -33,6 +33,12 @@ def test_nested_stacks_are_acknowledged(stage: str) -> None:
     assert {"CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"} == set(deploy["capabilities"].split())
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_loops_of_the_template_are_understood(stage: str) -> None:
+    """Without this SAM ends with an error at the first of them."""
+    assert CONFIG[stage]["global"]["parameters"]["language_extensions"] is True
+
+
 def test_no_secret_is_kept() -> None:
     """Nothing that looks like a key, a password or an account."""
     text = (ROOT / "samconfig.toml").read_text(encoding="utf-8")

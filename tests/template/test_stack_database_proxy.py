@@ -35,6 +35,12 @@ def output(name: str, parameters: dict[str, str]) -> Any:
     return made[name]["Value"] if name in made else None
 
 
+def users(resource_id: Any) -> Any:
+    """What rds-db:connect is granted on, up to the user's name."""
+    arn = "arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:${Id}"
+    return {"Fn::Sub": [arn, {"Id": resource_id}]}
+
+
 @pytest.mark.parametrize("parameters", ENGINES)
 def test_proxy_signs_in_by_iam_from_end_to_end(parameters: dict[str, str]) -> None:
     """TLS from the function, no secret, and no statement in its log."""
@@ -55,11 +61,10 @@ def test_proxy_connects_as_the_users_of_the_functions_and_nobody_else(
     [role] = made("AWS::IAM::Role", parameters).values()
     [policy] = role["Policies"]
     [statement] = policy["PolicyDocument"]["Statement"]
-    direct = output("DirectResourceId", parameters)
+    prefix, direct = output("DirectUsers", parameters)["Fn::Sub"]
 
-    prefix = "arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:${Id}/"
     assert "rds-db:connect" == statement["Action"]
-    assert [[prefix + user, {"Id": direct}] for user in LOGIN_ROLES] == [
+    assert [[f"{prefix}/{user}", direct] for user in LOGIN_ROLES] == [
         resource["Fn::Sub"] for resource in statement["Resource"]
     ]
 
@@ -97,26 +102,31 @@ def test_functions_are_told_where_to_connect_and_as_what(parameters: dict[str, s
     data = DATA[parameters["Engine"]]
     resource_id = {"Cluster": "DBClusterResourceId", "Instance": "DbiResourceId"}[data]
     position = PROXY_ARN.split(":").index("prx-02b0da66d1c8dd4cf")
-    direct = ({"Fn::GetAtt": f"{data}.Endpoint.Address"}, {"Fn::GetAtt": f"{data}.{resource_id}"})
+    direct = (
+        {"Fn::GetAtt": [data, "Endpoint.Address"]},
+        users({"Fn::GetAtt": [data, resource_id]}),
+    )
     by_proxy = (
-        {"Fn::GetAtt": "DatabaseProxy.Endpoint"},
-        {
-            "Fn::Select": [
-                position,
-                {"Fn::Split": [":", {"Fn::GetAtt": "DatabaseProxy.DBProxyArn"}]},
-            ]
-        },
+        {"Fn::GetAtt": ["DatabaseProxy", "Endpoint"]},
+        users(
+            {
+                "Fn::Select": [
+                    position,
+                    {"Fn::Split": [":", {"Fn::GetAtt": ["DatabaseProxy", "DBProxyArn"]}]},
+                ]
+            }
+        ),
     )
     uses_proxy = parameters["Proxy"] == "true"
 
     assert (by_proxy if uses_proxy else direct) == (
         output("Host", parameters),
-        output("ConnectResourceId", parameters),
+        output("Users", parameters),
     )
-    assert direct == (output("DirectHost", parameters), output("DirectResourceId", parameters))
+    assert direct == (output("DirectHost", parameters), output("DirectUsers", parameters))
     assert ({"Ref": "DatabaseProxy"} if uses_proxy else None) == output("ProxyName", parameters)
     assert {"Ref": data} == output("DatabaseId", parameters)
-    assert {"Fn::GetAtt": f"{data}.MasterUserSecret.SecretArn"} == output(
+    assert {"Fn::GetAtt": [data, "MasterUserSecret.SecretArn"]} == output(
         "OwnerSecretArn", parameters
     )
     assert "5432" == output("Port", parameters)

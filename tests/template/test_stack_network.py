@@ -86,9 +86,9 @@ def test_outputs_are_there_whatever_is_chosen(parameters: dict[str, str]) -> Non
 
     assert all("Condition" not in output for output in outputs.values())
     for name in ("Function", "Migrate", "Proxy", "Database"):
-        assert {"Fn::GetAtt": f"{name}SecurityGroup.GroupId"} == outputs[f"{name}SecurityGroupId"][
-            "Value"
-        ]
+        assert {"Fn::GetAtt": [f"{name}SecurityGroup", "GroupId"]} == outputs[
+            f"{name}SecurityGroupId"
+        ]["Value"]
         assert f"{name}SecurityGroup" in resources
     own = "VpcId" not in parameters
     assert {"Ref": "Vpc" if own else "VpcId"} == outputs["VpcId"]["Value"]

@@ -30,7 +30,7 @@ def made(kind: str, parameters: dict[str, str]) -> dict[str, dict[str, Any]]:
 
 def group(reference: dict[str, str]) -> str:
     """The group's logical id."""
-    return reference["Fn::GetAtt"].removesuffix(".GroupId").removesuffix("SecurityGroup")
+    return reference["Fn::GetAtt"][0].removesuffix("SecurityGroup")
 
 
 def port(rule: dict[str, Any]) -> int:

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from local.template.intrinsics import Resolver
 from permit.upkeep import SweepCounts
-from tests.support.sam_template import ROOT, deployed, nested, of_type
-from tests.support.template_variants import variant
+from tests.support.sam_template import ROOT, functions, nested, of_type, routes, written
+from tests.support.template_variants import named, variant
 
 VARIANTS = {
     "standard": {"Engine": "aurora", "ProxyName": "permit"},
@@ -28,7 +29,19 @@ def resources(kind: str, variant_name: str | None = None) -> dict[str, dict[str,
     }
 
 
+def child(variant_name: str) -> Resolver:
+    """Resolves what is in the stack, as the template gives it its parameters."""
+    given = written()["Resources"]["Observability"]["Properties"]["Parameters"]
+    resolved = {name: named(written()).resolve(value) for name, value in given.items()}
+    return named(nested("observability"), **resolved | VARIANTS[variant_name])
+
+
 ALARMS = resources("CloudWatch::Alarm")
+# Those of each function with a route are in the template itself.
+OF_FUNCTIONS = of_type("AWS::CloudWatch::Alarm")
+ROUTED = {
+    named(written()).resolve(functions()[name]["FunctionName"]) for name in set(routes().values())
+}
 
 
 def test_health_alarm_watches_the_metric_of_the_probe() -> None:
@@ -49,20 +62,49 @@ def test_health_alarm_watches_the_metric_of_the_probe() -> None:
     assert (60, 2, 3) == (alarm["Period"], alarm["DatapointsToAlarm"], alarm["EvaluationPeriods"])
 
 
-@pytest.mark.parametrize("name", sorted(ALARMS))
+@pytest.mark.parametrize("name", sorted(ALARMS | OF_FUNCTIONS))
 def test_silence_is_an_alarm_of_the_probe_alone(name: str) -> None:
     """What counts errors says nothing when there are none; the probe speaks every minute."""
     expected = "breaching" if name == "HealthAlarm" else "notBreaching"
 
-    assert expected == ALARMS[name]["TreatMissingData"]
+    assert expected == (ALARMS | OF_FUNCTIONS)[name]["TreatMissingData"]
 
 
-@pytest.mark.parametrize("name", sorted(ALARMS))
+@pytest.mark.parametrize("name", sorted(ALARMS | OF_FUNCTIONS))
 def test_alarm_tells_when_it_starts_and_when_it_ends(name: str) -> None:
     """Whoever is woken learns too when it is over."""
-    topic = [{"Ref": "AlarmTopicArn"}]
+    topic = [{"Ref": "AlarmTopicArn" if name in ALARMS else "AlarmTopic"}]
+    alarm = (ALARMS | OF_FUNCTIONS)[name]
 
-    assert topic == ALARMS[name]["AlarmActions"] == ALARMS[name]["OKActions"]
+    assert topic == alarm["AlarmActions"] == alarm["OKActions"]
+
+
+def test_every_function_with_a_route_has_its_two_alarms() -> None:
+    """One for what it fails at, one for what Lambda refuses before it."""
+    resolver = named(written())
+    expected = [(metric, name) for metric in ("Errors", "Throttles") for name in ROUTED]
+    watched = [
+        (alarm["MetricName"], resolver.resolve(alarm["Dimensions"][0]["Value"]))
+        for alarm in OF_FUNCTIONS.values()
+    ]
+
+    assert sorted(expected) == sorted(watched)
+
+
+def test_refused_invocations_are_an_alarm_after_two_minutes_of_five() -> None:
+    """Each refused one is a caller who was not served."""
+    for name, alarm in OF_FUNCTIONS.items():
+        if alarm["MetricName"] == "Throttles":
+            assert ("AWS/Lambda", "Sum", 60) == tuple(
+                alarm[key] for key in ("Namespace", "Statistic", "Period")
+            ), name
+            assert ("GreaterThanThreshold", 0, 2, 5) == tuple(
+                alarm[key]
+                for key in (
+                    *("ComparisonOperator", "Threshold"),
+                    *("DatapointsToAlarm", "EvaluationPeriods"),
+                )
+            ), name
 
 
 def test_traffic_alarms_watch_this_api() -> None:
@@ -93,27 +135,52 @@ def test_pinned_sessions_are_an_alarm_after_fifteen_minutes() -> None:
 def test_the_page_names_every_alarm(variant_name: str) -> None:
     """One alarm pages, and none is left out of it: not those that stop a deployment either."""
     [composite] = resources("CloudWatch::CompositeAlarm", variant_name).values()
-    _, (rollback, *rules) = composite["AlarmRule"]["Fn::Join"]
-    named = set(re.findall(r'ALARM\("\$\{(\w+)\}"\)', " ".join(rule["Fn::Sub"] for rule in rules)))
-    given = json.dumps(deployed()["Observability"]["Properties"]["Parameters"]["RollbackAlarmRule"])
+    rule = child(variant_name).resolve(composite["AlarmRule"])
+    resolver = named(written())
+    of_functions = {resolver.resolve(alarm["AlarmName"]) for alarm in OF_FUNCTIONS.values()}
 
-    assert set(resources("CloudWatch::Alarm", variant_name)) == named
-    assert {"Ref": "RollbackAlarmRule"} == rollback
-    assert set(of_type("AWS::CloudWatch::Alarm")) == set(re.findall(r"\$\{(\w+)\}", given))
+    terms = [re.fullmatch(r'ALARM\("([\w-]+)"\)', term) for term in rule.split(" OR ")]
+
+    assert of_functions | set(resources("CloudWatch::Alarm", variant_name)) == {
+        term[1] for term in terms if term
+    }
+    assert all(terms)
     assert [{"Ref": "PageTopicArn"}] == composite["AlarmActions"] == composite["OKActions"]
 
 
 @pytest.mark.parametrize("variant_name", VARIANTS)
 def test_dashboard_is_json(variant_name: str) -> None:
     """With its references replaced: CloudWatch would refuse the stack otherwise."""
-    [dashboard] = resources("CloudWatch::Dashboard", variant_name).values()
-    text, values = dashboard["DashboardBody"]["Fn::Sub"]
-    body = json.loads(re.sub(r"\$\{(AWS::)?(\w+)\}", lambda m: str(values.get(m[2], "x")), text))
+    body = dashboard(variant_name)
     titles = [widget["properties"]["title"] for widget in body["widgets"]]
 
     assert 11 == len(titles) == len(set(titles))
     assert all(widget["properties"]["metrics"] for widget in body["widgets"])
     assert all(0 <= w["x"] <= w["x"] + w["width"] <= 24 for w in body["widgets"])
+
+
+def dashboard(variant_name: str) -> dict[str, Any]:
+    [drawn] = resources("CloudWatch::Dashboard", variant_name).values()
+    return json.loads(child(variant_name).resolve(drawn["DashboardBody"]))
+
+
+def test_dashboard_draws_every_function_with_a_route() -> None:
+    """How long it takes, how many environments it has, what is refused, what fails."""
+    lines = [
+        line
+        for widget in dashboard("standard")["widgets"]
+        for line in widget["properties"]["metrics"]
+        if line[0] == "AWS/Lambda"
+    ]
+
+    assert {
+        (metric, name)
+        for metric in ("Duration", "ConcurrentExecutions", "Throttles", "Errors")
+        for name in ROUTED
+    } == {(line[1], line[3]) for line in lines}
+    assert {("p50", name) for name in ROUTED} | {("p99", name) for name in ROUTED} == {
+        (line[4]["stat"], line[3]) for line in lines if line[1] == "Duration"
+    }
 
 
 def test_metrics_of_ours_are_emitted() -> None:
@@ -141,10 +208,10 @@ def test_log_metrics_are_drawn_and_watched_by_their_names() -> None:
 
 def test_runbook_has_a_section_for_each_alarm() -> None:
     """Every alarm says its heading."""
-    alarms = {**ALARMS, **of_type("AWS::CloudWatch::Alarm")}
+    resolver = named(written())
     said = {
-        name: re.search(r"Runbook: ([^.]+)\.$", alarm["AlarmDescription"])
-        for name, alarm in alarms.items()
+        name: re.search(r"Runbook: ([^.]+)\.$", resolver.resolve(alarm["AlarmDescription"]))
+        for name, alarm in {**ALARMS, **OF_FUNCTIONS}.items()
     }
     alarm_sections = RUNBOOK.partition("## When an alarm rings")[2].partition("\n## ")[0]
 
@@ -162,3 +229,16 @@ def test_five_queries_answer_what_is_asked_at_night() -> None:
     for query in queries.values():
         assert query["LogGroupNames"]
         assert query["Name"]["Fn::Sub"].removeprefix("${StackName}/") in RUNBOOK
+
+
+def test_queries_over_all_functions_ask_the_log_group_of_each() -> None:
+    """As the functions themselves name them, and no other."""
+    resolver = named(written())
+    own = {resolver.resolve(each["LoggingConfig"]["LogGroup"]) for each in functions().values()}
+    asked = [
+        child("standard").resolve(query["LogGroupNames"])
+        for query in resources("Logs::QueryDefinition").values()
+    ]
+
+    assert 3 == sum(set(groups) == own for groups in asked)
+    assert all(set(groups) == own or len(groups) == 1 for groups in asked)

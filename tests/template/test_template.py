@@ -106,43 +106,45 @@ def test_functions_reach_the_proxy_and_migrate_the_database_behind_it() -> None:
 
 def test_each_function_gets_its_own_variables_only() -> None:
     """A function that is taken over gives away what it was given and no more."""
-    database = {
-        *("PERMIT_DATABASE_HOST", "PERMIT_DATABASE_PORT", "PERMIT_DATABASE_NAME"),
-        "PERMIT_DATABASE_CA",
+    made = of_type("AWS::Lambda::Function", PublicUrl="https://permit.example.com")
+    variables = {name: each["Environment"]["Variables"] for name, each in made.items()}
+    of_database = {name for name, function in made.items() if "VpcConfig" in function}
+    vendors = {
+        name
+        for name, own in variables.items()
+        if own.get("PERMIT_DATABASE_USER") == "permit_vendor"
     }
-    rotation = {"PERMIT_TOKEN_KEYS", "PERMIT_TOKEN_JWKS"}
-    worker = database | {"PERMIT_DATABASE_USER"}
-    vendor = worker | {"PERMIT_TOKEN_JWKS", "PERMIT_PUBLIC_URL"}
-    sealed = {"PERMIT_MASTER_KEYS", "PERMIT_THROTTLE_KEY"}
     expected = {
-        "HealthFunction": worker,
-        "LoginFunction": worker | sealed | {"PERMIT_TOKEN_KEYS", "PERMIT_PUBLIC_URL"},
-        "LicenceCheckFunction": worker | {"PERMIT_MASTER_KEYS", "PERMIT_PUBLIC_URL"},
-        "JwksFunction": worker | {"PERMIT_TOKEN_JWKS"},
-        "ProductsFunction": vendor,
-        "LicencesFunction": vendor,
-        "TeamFunction": vendor | sealed,
-        "ReferenceFunction": set(),
-        "OperatorFunction": worker | rotation | {"PERMIT_MASTER_KEYS"},
-        "MigrateFunction": database | {"PERMIT_OWNER_CREDENTIALS"},
-        "SweepFunction": worker,
-        "ProbeFunction": {"PERMIT_HEALTH_URL"},
-        "TokenRotationFunction": rotation,
+        **dict.fromkeys(
+            (
+                *("PERMIT_DATABASE_HOST", "PERMIT_DATABASE_PORT", "PERMIT_DATABASE_NAME"),
+                "PERMIT_DATABASE_CA",
+            ),
+            of_database,
+        ),
+        "PERMIT_DATABASE_USER": of_database - {"MigrateFunction"},
+        "PERMIT_TOKEN_JWKS": vendors
+        | {"JwksFunction", "OperatorFunction", "TokenRotationFunction"},
+        "PERMIT_PUBLIC_URL": vendors | {"LoginFunction", "LicenceCheckFunction"},
+        # Whoever is to hold a secret is named here.
+        "PERMIT_MASTER_KEYS": {
+            *("LoginFunction", "LicenceCheckFunction", "TeamFunction", "OperatorFunction")
+        },
+        "PERMIT_TOKEN_KEYS": {"LoginFunction", "OperatorFunction", "TokenRotationFunction"},
+        "PERMIT_THROTTLE_KEY": {"LoginFunction", "TeamFunction"},
+        "PERMIT_OWNER_CREDENTIALS": {"MigrateFunction"},
+        "PERMIT_HEALTH_URL": {"ProbeFunction"},
     }
 
-    given = {
-        name: {
-            variable
-            for variable, value in function["Environment"]["Variables"].items()
+    given: dict[str, set[str]] = {}
+    for name, own in variables.items():
+        for variable, value in own.items():
             # An empty one stands for none: sam local needs its name.
-            if variable.startswith("PERMIT_") and value
-        }
-        for name, function in of_type(
-            "AWS::Lambda::Function", PublicUrl="https://permit.example.com"
-        ).items()
-    }
+            if variable.startswith("PERMIT_") and value:
+                given.setdefault(variable, set()).add(name)
 
     assert expected == given
+    assert {"ProductsFunction", "LicencesFunction", "TeamFunction"} <= vendors
 
 
 def test_origin_secret_is_given_to_the_functions_with_a_route() -> None:

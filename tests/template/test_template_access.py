@@ -82,11 +82,7 @@ def test_function_signs_in_as_its_own_database_user_only(function: str) -> None:
     users = {
         match[1]
         for resource in granted(function).get("rds-db:connect", set())
-        if (
-            match := re.search(
-                r":dbuser:\$\{Database.Outputs.ConnectResourceId\}/(\w+)\"", resource
-            )
-        )
+        if (match := re.search(r"\"\$\{Database\.Outputs\.Users\}/(\w+)\"", resource))
     }
 
     user = variables.get("PERMIT_DATABASE_USER")
@@ -133,16 +129,16 @@ def test_only_the_operator_and_the_rotation_write_secrets() -> None:
     assert {"OperatorFunction", "TokenRotationFunction"} == writers
 
 
-def test_deployments_may_move_the_aliases_of_this_stack_only() -> None:
-    """CodeDeploy's role names each function with a route, and no other stack's."""
-    statement, alarms = of_type("AWS::IAM::Role")["DeploymentRole"]["Policies"][0][
-        "PolicyDocument"
-    ]["Statement"]
-    aliased = {alias["FunctionName"]["Ref"] for alias in of_type("AWS::Lambda::Alias").values()}
-    named = [json.dumps(resource) for resource in statement["Resource"]]
+@pytest.mark.parametrize("alias", sorted(of_type("AWS::Lambda::Alias")))
+def test_deployment_may_move_the_alias_of_its_own_function_only(alias: str) -> None:
+    """CodeDeploy's role names the function and its alias, none of the others, no other stack's."""
+    function = of_type("AWS::Lambda::Alias")[alias]["FunctionName"]["Ref"]
+    group = of_type("AWS::CodeDeploy::DeploymentGroup")[f"{function}DeploymentGroup"]
+    role = of_type("AWS::IAM::Role")[group["ServiceRoleArn"]["Fn::GetAtt"][0]]
+    statement, alarms = role["Policies"][0]["PolicyDocument"]["Statement"]
+    arn = {"Fn::GetAtt": [function, "Arn"]}
 
-    assert len(named) == 2 * len(aliased)
-    assert all(sum(name in each for each in named) == 2 for name in aliased)
+    assert [arn, {"Fn::Join": [":", [arn, "live"]]}] == statement["Resource"]
     assert "cloudwatch:DescribeAlarms" == alarms["Action"]
 
 

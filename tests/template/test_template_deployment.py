@@ -96,6 +96,11 @@ def test_new_code_waits_for_the_migration(function: str) -> None:
     assert "Migration" in all_before(function)
 
 
+def test_the_page_waits_for_the_alarms_that_it_names() -> None:
+    """CloudWatch refuses a composite alarm that names one which is not there yet."""
+    assert set(of_type("AWS::CloudWatch::Alarm")) <= all_before("Observability")
+
+
 def test_migration_waits_for_all_that_it_needs() -> None:
     """Endpoints and rules, the writer, and a role with all of its policies; and for no new code."""
     before = all_before("Migration")
@@ -142,7 +147,7 @@ def test_deployment_is_rolled_back_by_the_errors_of_its_own_alias(function: str)
     assert ("AWS/Lambda", "Errors") == (alarm["Namespace"], alarm["MetricName"])
     assert [
         {"Name": "FunctionName", "Value": {"Ref": function}},
-        {"Name": "Resource", "Value": {"Fn::Sub": f"${{{function}}}:live"}},
+        {"Name": "Resource", "Value": {"Fn::Join": [":", [{"Ref": function}, "live"]]}},
     ] == alarm["Dimensions"]
     assert "notBreaching" == alarm["TreatMissingData"]
     assert alarm["AlarmActions"]
@@ -258,7 +263,7 @@ def test_two_stacks_fit_in_one_account() -> None:
             continue  # the function's own
         for key in ("Name", "FunctionName", "LogGroupName", "QueueName", "AlarmName"):
             chosen = resource.get("Properties", {}).get(key)
-            if chosen is not None and not (isinstance(chosen, dict) and "Ref" in chosen):
+            if chosen is not None and not set(references(chosen)) & set(deployed()):
                 assert "${AWS::StackName}" in json.dumps(chosen), name
 
 

@@ -16,6 +16,7 @@ TEMPLATE = """
 Parameters:
   Stage: {Type: String, Default: dev}
   Host: {Type: String}
+  Zones: {Type: CommaDelimitedList, Default: "a, b"}
 Conditions:
   IsProduction: !Equals [!Ref Stage, prod]
   IsOther: !Not [!Condition IsProduction]
@@ -117,6 +118,8 @@ def test_a_schedule_that_is_no_rate_is_refused_by_name() -> None:
         ("!If [IsProduction, yes-it-is, !Ref Stage]", "dev"),
         ("!If [IsOther, other, '']", "other"),
         ("!Join ['-', [a, !Ref Stage]]", "a-dev"),
+        ("!Join ['-', !Ref Zones]", "a-b"),
+        ("!Split [',', !Sub 'a,${Stage}']", ["a", "dev"]),
         ("!Sub ['${Stage} ${It}', {It: !Ref Stage}]", "dev dev"),
         ("[a, !Ref AWS::NoValue]", ["a"]),
         ("{a: !Ref AWS::NoValue, b: 1}", {"b": 1}),
@@ -124,6 +127,51 @@ def test_a_schedule_that_is_no_rate_is_refused_by_name() -> None:
 )
 def test_intrinsics(yaml: str, expected: object) -> None:
     assert expected == resolved(yaml)
+
+
+LOOPS = """
+Resources:
+  Fn::ForEach::Twins:
+    - Name
+    - [Left, Right]
+    - ${Name}Function:
+        Type: AWS::Serverless::Function
+        Properties:
+          Handler: app.handler
+          Runtime: python3.13
+          CodeUri: !Sub functions/${Name}
+          Environment:
+            Variables:
+              OWN: !Ref Name
+              MIXED: !Sub "${Name} of ${AWS::StackName}"
+              SUBBED: !Sub ["${Name} ${Of}", {Of: !Ref Name}]
+              ROLE: !GetAtt [!Sub "${Name}Role", Arn]
+              LOGS: !Ref {Fn::Sub: "${Name}Logs"}
+              PLAIN: ${Name}
+  After:
+    Type: AWS::Serverless::Function
+    Properties: {Handler: app.handler, Runtime: python3.13, CodeUri: functions/after}
+"""
+
+
+def test_loops_are_written_out_as_cloudformation_does() -> None:
+    """The item comes into Ref, Fn::Sub and keys; a plain text stays as it is."""
+    found = functions(LOOPS)
+
+    assert ["Left", "Right", "after"] == list(found)
+    assert {
+        "OWN": "Right",
+        "MIXED": "Right of permit",
+        "SUBBED": "Right Right",
+        "ROLE": "RightRole.Arn",
+        "LOGS": "RightLogs",
+        "PLAIN": "${Name}",
+    } == found["Right"].environment
+
+
+def test_a_loop_over_anything_but_a_list_is_refused_by_name() -> None:
+    with pytest.raises(CannotRun, match="Fn::ForEach::Twins: only a list"):
+        functions(LOOPS.replace("[Left, Right]", "!Ref Names"))
 
 
 @pytest.mark.parametrize(

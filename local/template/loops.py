@@ -1,0 +1,56 @@
+"""Fn::ForEach of AWS::LanguageExtensions, written out as CloudFormation does before all else."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from local.refusal import CannotRun
+
+_LOOP = "Fn::ForEach::"
+
+
+def written_out(template: Mapping[str, Any]) -> dict[str, Any]:
+    """The template with what its loops make in their place."""
+    return {
+        name: dict(_entries(cast(Mapping[str, Any], section)))
+        if isinstance(section, dict)
+        else section
+        for name, section in template.items()
+    }
+
+
+def _entries(section: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in section.items():
+        if not key.startswith(_LOOP):
+            yield key, value
+            continue
+        name, items, made = value
+        if not isinstance(items, list):
+            raise CannotRun(f"{key}: only a list that is written there runs here")
+        for item in cast(list[str], items):
+            yield from _entries(
+                {_put(each, name, item): _filled(body, name, item) for each, body in made.items()}
+            )
+
+
+def _filled(value: Any, name: str, item: str) -> Any:
+    """With the item in the place of `Ref` to the loop's name and of `${name}` in an `Fn::Sub`."""
+    match value:
+        case {"Ref": str(referred)} if referred == name:
+            return item
+        case {"Fn::Sub": str(text)}:
+            text = _put(text, name, item)
+            return {"Fn::Sub": text} if "${" in text else text
+        case {"Fn::Sub": [str(text), values]}:
+            return {"Fn::Sub": [_put(text, name, item), _filled(values, name, item)]}
+        case dict():
+            mapping = cast(dict[str, Any], value)
+            return {key: _filled(each, name, item) for key, each in mapping.items()}
+        case list():
+            return [_filled(each, name, item) for each in cast(list[Any], value)]
+        case _:
+            return value
+
+
+def _put(text: str, name: str, item: str) -> str:
+    return re.sub(rf"\$\{{{name}\}}", item, text)
