@@ -162,3 +162,26 @@ def test_a_policy_s_columns_are_its_terms(deployment: Deployment, vendor: Vendor
 
     after = row(deployment, "policies", policy_id)
     assert NO_TERMS["policies"] == {name for name in after if before[name] == after[name]}
+
+
+def test_null_takes_a_term_away_or_is_refused(deployment: Deployment, vendor: Vendor) -> None:
+    """What must have a value is named; nothing that is sent fails in the database."""
+    licence = vendor.call(
+        "POST", "/v1/licences", {"policy_id": vendor.policy(), **LICENCE}, status=201
+    )
+    targets = {f"/v1/licences/{licence['id']}": LICENCE, f"/v1/policies/{vendor.policy()}": POLICY}
+    refused: list[str] = []
+    for path, values in targets.items():
+        for term in values:
+            answer = deployment.call("PATCH", path, {term: None}, token=vendor.token)
+
+            if answer.status == 200:
+                assert answer.body[term] is None, term
+            else:
+                assert (422, term) == (answer.status, answer.body["errors"][0]["field"])
+                refused.append(term)
+
+    assert ["holder", "starts_at", "entitlements", "metadata"] == refused[:4]
+    assert set(POLICY) - {"duration", "grace", "max_devices", "seat_ttl", "max_releases"} == set(
+        refused[4:]
+    )
