@@ -8,7 +8,10 @@ from uuid import UUID
 
 @dataclass(frozen=True, kw_only=True)
 class LicenceFacts:
-    """All that a verdict is made from, read at one instant of the database's clock."""
+    """All that a verdict is made from, read at one instant of the database's clock.
+
+    By name from permit.check_key, whose answer may have more: see docs/architecture.md, "Releases".
+    """
 
     checked_at: datetime
     tenant_id: UUID
@@ -81,7 +84,7 @@ class LicenceFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class SeatClaim:
-    """`answer` is as the check's, `refused` says why there is no seat."""
+    """What permit.claim_seat_by_key answered: the facts as check_key has them, and why no seat."""
 
     answer: Any
     refused: str | None
