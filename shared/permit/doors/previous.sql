@@ -78,3 +78,10 @@ GRANT EXECUTE ON FUNCTION permit.claim_seat(
 DROP FUNCTION IF EXISTS permit.activate_device(uuid, bytea, text);
 DROP FUNCTION IF EXISTS permit.admit_login(text, bytea[], integer[], integer[]);
 DROP FUNCTION IF EXISTS permit.enter_as_operator(uuid);
+
+-- What the doors of the release before have called, and a call that is under way while this release is
+-- deployed still does. To be dropped with the next one (tests/integration/test_upgrade.py reads this):
+-- permit.is_used_elsewhere(uuid,uuid,uuid,uuid,bytea,timestamp with time zone)
+-- permit.rebind_device(permit.devices,bytea,jsonb,timestamp with time zone)
+-- permit.seat_or_refuse(uuid,uuid,uuid,uuid,integer,text,text,interval,text,integer,bytea,jsonb,text,text,timestamp with time zone)
+-- permit.take_seat(uuid,uuid,uuid,bytea,jsonb,text,text,timestamp with time zone)
