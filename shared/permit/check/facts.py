@@ -1,6 +1,6 @@
 """Rows as the queries return them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -42,7 +42,7 @@ class LicenceFacts:
     last_seen_at: datetime | None
     seat_lapses_at: datetime | None
     kid: str
-    sealed_key: bytes
+    sealed_key: bytes = field(repr=False)
     master_version: str
     seats_ahead: int = 0
     """How many seats were taken before this device's; 0 while the limit is not in question."""

@@ -1,7 +1,7 @@
 """The life of a licence as its vendor leads it, from issue to end; and that of its devices."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -24,7 +24,7 @@ from permit.security import licence_keys
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewLicence:
     licence: Licence
-    key: str  # shown this once: only its digest is stored
+    key: str = field(repr=False)  # shown this once: only its digest is stored
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
