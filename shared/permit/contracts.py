@@ -40,7 +40,16 @@ def bounded(minimum: int, maximum: int) -> StringConstraints:
     return StringConstraints(min_length=minimum, max_length=maximum, pattern=_NO_NUL)
 
 
-class Contract(BaseModel):
+class _Discreet:
+    """Names its fields in a repr and shows no value: keys, passwords, links, or who somebody is."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(vars(self))})"
+
+    __str__ = __repr__
+
+
+class Contract(_Discreet, BaseModel):
     """A request: strict, closed, immutable. An unknown field is an error, not a typo to ignore."""
 
     model_config = ConfigDict(
@@ -64,7 +73,7 @@ class Reasoned(Contract):
     reason: Annotated[str, bounded(1, 500)] | None = None
 
 
-class Answer(BaseModel):
+class Answer(_Discreet, BaseModel):
     """What is answered."""
 
     model_config = ConfigDict(defer_build=True)

@@ -71,15 +71,6 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION permit.enter_by_command(uuid, text) TO permit_operator;
 
--- As the version before calls it.
-CREATE OR REPLACE FUNCTION permit.enter_as_operator(p_tenant_id uuid) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
-BEGIN
-    PERFORM permit.enter_by_command(p_tenant_id, NULL);
-END
-$$;
-GRANT EXECUTE ON FUNCTION permit.enter_as_operator(uuid) TO permit_operator;
-
 CREATE OR REPLACE FUNCTION permit.act_as(
     p_tenant_id uuid, p_kind text, p_actor_id uuid, p_role text, p_request jsonb
 ) RETURNS void

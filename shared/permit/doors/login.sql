@@ -100,28 +100,6 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION permit.admit_sign_in(text, bytea[], integer[], integer[]) TO permit_login;
 
--- As the version before calls it.
-CREATE OR REPLACE FUNCTION permit.admit_login(
-    p_email               text,
-    p_keys                bytea[],
-    p_free_attempts       integer[],
-    p_delay_caps          integer[],
-    OUT retry_after       integer,
-    OUT tenant_id         uuid,
-    OUT user_id           uuid,
-    OUT role              text,
-    OUT session_version   integer,
-    OUT password_hash     text
-)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
-BEGIN
-    SELECT a.retry_after, a.tenant_id, a.user_id, a.role, a.session_version, a.password_hash
-      INTO retry_after, tenant_id, user_id, role, session_version, password_hash
-      FROM permit.admit_sign_in(p_email, p_keys, p_free_attempts, p_delay_caps) AS a;
-END
-$$;
-GRANT EXECUTE ON FUNCTION permit.admit_login(text, bytea[], integer[], integer[]) TO permit_login;
-
 -- The second step, counted like the first. Nothing but retry_after while it is blocked, nothing at
 -- all where the user has changed since the first, or has no second factor any more.
 CREATE OR REPLACE FUNCTION permit.admit_second_factor(

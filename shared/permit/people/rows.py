@@ -3,7 +3,7 @@
 User, ApiKey and AuditEvent are answered as they are: each field is public.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
@@ -17,7 +17,7 @@ class Admission:
     """
 
     retry_after: int | None
-    password_hash: str | None
+    password_hash: str | None = field(repr=False)
     tenant_id: UUID
     user_id: UUID
     role: str
@@ -32,7 +32,7 @@ class SecondFactorAdmission:
     retry_after: int | None
     email: str
     role: str
-    totp_sealed: bytes | None
+    totp_sealed: bytes | None = field(repr=False)
     totp_master_version: str
 
 
@@ -108,12 +108,12 @@ class LinkedUser(User):
 class ProofOfSelf:
     retry_after: int | None
     email: str | None
-    password_hash: str | None
+    password_hash: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SealedFactor:
-    sealed: bytes
+    sealed: bytes = field(repr=False)
     master_version: str
     is_confirmed: bool
     used_step: int | None
