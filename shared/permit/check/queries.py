@@ -10,7 +10,9 @@ from psycopg.types.json import Jsonb
 from permit.check.facts import DeviceSent, LicenceFacts, ReleaseOutcome, SeatClaim
 from permit.db import Database
 
-_FIELDS = frozenset(field.name for field in fields(LicenceFacts))
+_FIELDS = tuple(field.name for field in fields(LicenceFacts))
+# What the door leaves out where the limit is not in question: most checks.
+_NOTHING_MORE = {"used_elsewhere": False, "seats_ahead": 0, "seated_devices": None}
 _INSTANTS = (
     *("checked_at", "key_valid_until", "revoked_at", "suspended_at", "starts_at", "expires_at"),
     *("grace_ends_at", "lease_until", "first_seen_at", "last_seen_at", "seat_lapses_at"),
@@ -119,12 +121,13 @@ def _parameters(key_hash: bytes, device: DeviceSent | None) -> dict[str, object]
 def _facts(answer: dict[str, Any] | None, *, refused: str | None) -> LicenceFacts | None:
     """What permit.check_key answered, by name.
 
-    A newer door may say more than is known here. What is missing raises, unless it has a default: a
-    verdict is never made from less than it needs.
+    A newer door may say more than is known here. What is missing raises KeyError: no verdict is
+    made from less than it needs.
     """
     if answer is None:
         return None
-    row: dict[str, Any] = {**answer["policy_facts"], **(answer["more"] or {}), **answer}
+    more = answer["more"] or _NOTHING_MORE
+    row: dict[str, Any] = {**answer["policy_facts"], **more, **answer, "refused": refused}
     for name in _INSTANTS:
         if row[name] is not None:
             row[name] = datetime.fromisoformat(row[name])
@@ -132,5 +135,4 @@ def _facts(answer: dict[str, Any] | None, *, refused: str | None) -> LicenceFact
         row[name] = row[name] and UUID(row[name])
     row["sealed_key"] = bytes.fromhex(row["sealed_key"].removeprefix("\\x"))
     row["entitlements"] = sorted({*row["policy_entitlements"], *row["licence_entitlements"]})
-    row["refused"] = refused
-    return LicenceFacts(**{name: row[name] for name in _FIELDS & row.keys()})
+    return LicenceFacts(**{name: row[name] for name in _FIELDS})

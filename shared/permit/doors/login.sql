@@ -19,7 +19,7 @@ BEGIN
         ON CONFLICT (key) DO NOTHING;
 
     PERFORM FROM permit.login_throttle AS t WHERE t.key = ANY (p_keys) ORDER BY t.key FOR UPDATE;
-    -- Read again: an attempt that was let in during the wait is past, and not yet to come.
+    -- Read the clock again: another attempt may have been admitted while this one waited.
     v_now := permit.clock();
 
     SELECT ceil(extract(epoch FROM max(t.blocked_until) - v_now))
@@ -168,7 +168,7 @@ GRANT EXECUTE ON FUNCTION permit.begin_verified_session(
 
 -- A complete login: begins the session, forgets the attempts on p_keys, keeps the renewed hash.
 -- False where the user changed since admission (deactivated, another password), and for one with a
--- second factor, who is not through yet.
+-- second factor, who has a second step to pass.
 CREATE OR REPLACE FUNCTION permit.begin_session(
     p_tenant_id       uuid,
     p_user_id         uuid,

@@ -74,7 +74,7 @@ $$;
 
 -- What few checks need to know beyond the facts: whether one machine has used several licences;
 -- how many seats were taken before this device's; and, where it gets none, who holds them (at most
--- a hundred, longest unused first), so that the key's owner helps himself.
+-- a hundred, longest unused first), so that the key's owner can release one.
 CREATE OR REPLACE FUNCTION permit.special_facts(
     p_tenant_id uuid, p_licence_id uuid, p_device_id uuid, p_fingerprint_hash bytea,
     p_now timestamptz
