@@ -4,8 +4,6 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, model_validator
 
 from permit.check.device_spec import DeviceSpec, LicenceKey
@@ -23,6 +21,7 @@ from permit.contracts import (
 from permit.db import Database
 from permit.edge.api import answer
 from permit.edge.operations import VendorApi
+from permit.edge.payload import Response
 from permit.errors import InvalidRequest, NotFound
 from permit.licences import devices, licences
 from permit.licences.licences import NewLicence, Order
@@ -414,7 +413,7 @@ def list_devices(caller: Caller, query: DeviceQuery, licence_id: UUID) -> Answer
         LicenceRevoked,
     ),
 )
-def activate_device(caller: Caller, request: DeviceSpec, licence_id: UUID) -> Response[str]:
+def activate_device(caller: Caller, request: DeviceSpec, licence_id: UUID) -> Response:
     """Activate a device by hand; 200 and no other seat for one that the licence knows."""
     device, is_new = devices.activate_device(database, licence_id, request.as_sent())
     return answer(_device(device), status=201 if is_new else 200)
@@ -514,5 +513,4 @@ def _device(device: Device) -> DeviceAnswer:
     return DeviceAnswer.model_validate(device, from_attributes=True)
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return api.resolve(event, context)
+handler = api.resolve

@@ -1,16 +1,13 @@
 """POST /v1/login, /second-factor, /refresh, /logout: proofs for tokens, the next, and the end."""
 
-from typing import Annotated, Any, Literal
-
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
+from typing import Annotated, Literal
 
 from permit.contracts import Answer, Contract, bounded
 from permit.db import Database
 from permit.edge.api import Api, answer
+from permit.edge.payload import Response
 from permit.people import sign_in
 from permit.people.sign_in import LoginSecrets, Tokens
-from permit.security.throttling import viewer_address
 from permit.settings import LoginSettings
 
 
@@ -47,7 +44,7 @@ secrets = LoginSecrets(
 
 
 @api.post("/v1/login")
-def log_in() -> Response[str]:
+def log_in() -> Response:
     """Sign in: an email and a password for tokens, or for the second step."""
     request = api.read_body(LoginRequest)
     tokens = sign_in.log_in(
@@ -55,14 +52,14 @@ def log_in() -> Response[str]:
         secrets,
         email=request.email,
         password=request.password,
-        address=caller_address(),
+        address=api.caller_address(),
         issuer=api.base_url(settings.public_url),
     )
     return answer(_token_answer(tokens))
 
 
 @api.post("/v1/login/second-factor")
-def complete() -> Response[str]:
+def complete() -> Response:
     """The second step of a login, with a code of the authenticator or a recovery code."""
     request = api.read_body(SecondFactorRequest)
     tokens = sign_in.complete(
@@ -70,14 +67,14 @@ def complete() -> Response[str]:
         secrets,
         mfa_token=request.mfa_token,
         code=request.code,
-        address=caller_address(),
+        address=api.caller_address(),
         issuer=api.base_url(settings.public_url),
     )
     return answer(_token_answer(tokens))
 
 
 @api.post("/v1/login/refresh")
-def refresh() -> Response[str]:
+def refresh() -> Response:
     """Replace a refresh token; one that comes a second time ends its session."""
     request = api.read_body(RefreshRequest)
     tokens = sign_in.renew(
@@ -90,19 +87,10 @@ def refresh() -> Response[str]:
 
 
 @api.post("/v1/login/logout")
-def log_out() -> Response[str]:
+def log_out() -> Response:
     """End a session; 204 whether or not there was one: nothing is told."""
     sign_in.log_out(database, api.read_body(RefreshRequest).refresh_token)
     return Response(status_code=204)
-
-
-def caller_address() -> str:
-    """The address that attempts are counted by: CloudFront's word only where it proved itself."""
-    event = api.current_event
-    source_ip = event.request_context.http.source_ip
-    if settings.origin_secret is None:
-        return source_ip
-    return viewer_address(event.headers) or source_ip
 
 
 def _token_answer(tokens: Tokens) -> TokenAnswer:
@@ -113,5 +101,4 @@ def _token_answer(tokens: Tokens) -> TokenAnswer:
     )
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return api.resolve(event, context)
+handler = api.resolve

@@ -1,10 +1,9 @@
 """/v1/products, /v1/policies: what a vendor sells, and the rules that its licences share."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
 from permit.contracts import Answer, Contract, Lease, Name, SeatTtl, Term
@@ -224,5 +223,4 @@ def _policy(policy: Policy) -> PolicyAnswer:
     )
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return api.resolve(event, context)
+handler = api.resolve

@@ -4,13 +4,12 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, model_validator
 
 from permit.contracts import Answer, Contract, Email, Instant, Name, Password, bounded
 from permit.db import Database
 from permit.edge.operations import VendorApi
+from permit.edge.payload import Response
 from permit.errors import InvalidRequest, Refusal
 from permit.paging import PageQuery, page, place
 from permit.people import api_keys, own_account, second_factors, users
@@ -294,7 +293,7 @@ def change_self(caller: Caller, request: SelfChange) -> Answer:
         TooManyAttempts,
     ),
 )
-def change_password(caller: Caller, request: PasswordChange) -> Response[str] | None:
+def change_password(caller: Caller, request: PasswordChange) -> Response | None:
     """Change one's password; ends every session, this one too."""
     return _unless_refused(
         own_account.change_own_password(
@@ -356,7 +355,7 @@ def confirm_second_factor(caller: Caller, request: CodeRequest) -> Answer:
         TooManyAttempts,
     ),
 )
-def remove_own_second_factor(caller: Caller, request: CodeRequest) -> Response[str] | None:
+def remove_own_second_factor(caller: Caller, request: CodeRequest) -> Response | None:
     """Remove one's second factor, by a code of it or a recovery code."""
     return _unless_refused(
         second_factors.remove_own_factor(
@@ -517,7 +516,7 @@ def list_audit_events(caller: Caller, query: AuditQuery) -> Answer:
     return AuditEventList(items=[_event(row) for row in found.items], next_cursor=found.next_cursor)
 
 
-def _unless_refused(refusal: Refusal | None) -> Response[str] | None:
+def _unless_refused(refusal: Refusal | None) -> Response | None:
     return None if refusal is None else api.refuse(refusal)
 
 
@@ -547,5 +546,4 @@ def _event(event: AuditEvent) -> AuditEventAnswer:
     )
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    return api.resolve(event, context)
+handler = api.resolve
