@@ -159,6 +159,10 @@ deploy-check: lint types template policies ## All that can be checked before a d
 bench: setup ## The figures of docs/performance.md
 	$(BIN)/python -m tests.bench
 
+.PHONY: bench-large
+bench-large: setup ## The check among 10,000,000 licences; an hour, 30 GB of disk
+	$(BIN)/python -m tests.bench.large
+
 .PHONY: clean
 clean: ## Remove what was built and installed; `make reset` drops the data
 	rm -rf .venv .venv-sam .venv-checkov .aws-sam .pytest_cache .ruff_cache

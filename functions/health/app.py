@@ -4,14 +4,13 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
 from permit import VERSION
 from permit.contracts import Answer
 from permit.db import Database
 from permit.edge.api import Api, answer
+from permit.edge.payload import Context, Response
 from permit.errors import DatabaseUnavailable
 from permit.migrate import required_version
 from permit.settings import ApiSettings
@@ -51,7 +50,7 @@ REQUIRED_SCHEMA = required_version()
 
 
 @api.get("/v1/health")
-def health() -> Response[str]:
+def health() -> Response:
     """Can the service serve? 503 with the check that failed where it cannot."""
     checks = run_checks()
     is_healthy = checks.database.status == checks.schema_.status == "ok"
@@ -83,5 +82,5 @@ def run_checks() -> Checks:
     )
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     return api.resolve(event, context)

@@ -4,8 +4,6 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, model_validator
 
 from permit.check import check as checks
@@ -19,6 +17,7 @@ from permit.check.verdicts import Question
 from permit.contracts import Answer, Contract, Day, Entitlement, Id, bounded
 from permit.db import Database
 from permit.edge.api import Api, answer
+from permit.edge.payload import Context, Response
 from permit.errors import InvalidRequest
 from permit.settings import CheckSettings
 
@@ -125,7 +124,7 @@ api = Api(database, settings.origin_secret)
 
 
 @api.post("/v1/licences/check")
-def check() -> Response[str]:
+def check() -> Response:
     """May this copy run here, now? 200 whatever the verdict, with a proof of it."""
     request = api.read_body(CheckRequest)
     device = None if request.device is None else request.device.as_sent()
@@ -151,7 +150,7 @@ def check() -> Response[str]:
 
 
 @api.post("/v1/licences/release")
-def release() -> Response[str]:
+def release() -> Response:
     """Give a device's seat back, by the holder of the key."""
     request = api.read_body(ReleaseRequest)
     outcome = checks.release(
@@ -172,7 +171,7 @@ def release() -> Response[str]:
 
 
 @api.post("/v1/licences/usage")
-def use() -> Response[str]:
+def use() -> Response:
     """Use so much of a meter, if the licence is in force and its limit allows it."""
     request = api.read_body(UsageRequest)
     outcome = usage.use(
@@ -255,5 +254,5 @@ def _device_answer(facts: LicenceFacts) -> CheckedDevice | None:
     )
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     return api.resolve(event, context)

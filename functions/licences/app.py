@@ -3,8 +3,6 @@
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, model_validator
 
 from permit.check.device_spec import DeviceSpec, LicenceKey
@@ -25,6 +23,7 @@ from permit.contracts import (
 from permit.db import Database
 from permit.edge.api import answer
 from permit.edge.operations import VendorApi
+from permit.edge.payload import Context, Response
 from permit.errors import InvalidRequest, NotFound
 from permit.folding import fold
 from permit.licences import devices, licences
@@ -353,7 +352,7 @@ def list_devices(caller: Caller, query: DeviceQuery, licence_id: UUID) -> Answer
         LicenceRevoked,
     ),
 )
-def activate_device(caller: Caller, request: DeviceSpec, licence_id: UUID) -> Response[str]:
+def activate_device(caller: Caller, request: DeviceSpec, licence_id: UUID) -> Response:
     """Activate a device by hand; 200 and no other seat for one that the licence knows."""
     seating = devices.activate_device(database, licence_id, request.as_sent())
     return answer(DeviceAnswer.of(seating), status=201 if seating.is_new else 200)
@@ -419,5 +418,5 @@ def reset_usage(caller: Caller, request: MeterName, licence_id: UUID) -> Answer:
     )
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     return api.resolve(event, context)

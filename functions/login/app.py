@@ -2,12 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
-
 from permit.contracts import Answer, Contract, bounded
 from permit.db import Database
 from permit.edge.api import Api, answer
+from permit.edge.payload import Context, Response
 from permit.people import sign_in
 from permit.people.sign_in import LoginSecrets
 from permit.settings import LoginSettings
@@ -46,7 +44,7 @@ secrets = LoginSecrets(
 
 
 @api.post("/v1/login")
-def log_in() -> Response[str]:
+def log_in() -> Response:
     """Sign in: an email and a password for tokens, or for the second step."""
     request = api.read_body(LoginRequest)
     tokens = sign_in.log_in(
@@ -61,7 +59,7 @@ def log_in() -> Response[str]:
 
 
 @api.post("/v1/login/second-factor")
-def complete() -> Response[str]:
+def complete() -> Response:
     """The second step of a login, with a code of the authenticator or a recovery code."""
     request = api.read_body(SecondFactorRequest)
     tokens = sign_in.complete(
@@ -76,7 +74,7 @@ def complete() -> Response[str]:
 
 
 @api.post("/v1/login/refresh")
-def refresh() -> Response[str]:
+def refresh() -> Response:
     """Replace a refresh token; one that comes a second time ends its session."""
     request = api.read_body(RefreshRequest)
     tokens = sign_in.renew(
@@ -89,11 +87,11 @@ def refresh() -> Response[str]:
 
 
 @api.post("/v1/login/logout")
-def log_out() -> Response[str]:
+def log_out() -> Response:
     """End a session; 204 whether or not there was one: nothing is told."""
     sign_in.log_out(database, api.read_body(RefreshRequest).refresh_token)
     return Response(status_code=204)
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     return api.resolve(event, context)

@@ -3,11 +3,10 @@
 from typing import Any
 from uuid import UUID
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
-
 from permit.contracts import Answer, Contract, Id, Name, answer_of, changes_of
 from permit.db import Database
 from permit.edge.operations import VendorApi
+from permit.edge.payload import Context
 from permit.licences import policies, products
 from permit.licences.queries import policies as policy_queries
 from permit.licences.queries import products as product_queries
@@ -170,5 +169,5 @@ def delete_policy(caller: Caller, policy_id: UUID) -> None:
     policies.delete_policy(database, caller.tenant_id, policy_id)
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     return api.resolve(event, context)

@@ -4,12 +4,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response, openapi
+from aws_lambda_powertools.event_handler import openapi
 from aws_lambda_powertools.event_handler.openapi.swagger_ui import generate_swagger_html
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 import permit
 from permit.edge.api import Api
+from permit.edge.payload import Context, Response
 from permit.settings import EdgeSettings
 
 # An hour: a deployment changes it, and nobody minds it being that late.
@@ -20,7 +20,7 @@ api = Api(None, EdgeSettings.from_environment().origin_secret)
 
 
 @api.get("/openapi.json")
-def description() -> Response[str]:
+def description() -> Response:
     """The API's description (OpenAPI 3.1)."""
     return Response(
         status_code=200, content_type="application/json", headers=_CACHED, body=_description()
@@ -28,7 +28,7 @@ def description() -> Response[str]:
 
 
 @api.get("/docs")
-def page() -> Response[str]:
+def page() -> Response:
     """The description as a page, which asks nobody else for anything."""
     return Response(
         status_code=200,
@@ -60,5 +60,5 @@ def _page() -> str:
     )
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     return api.resolve(event, context)

@@ -4,8 +4,6 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import model_validator
 
 from permit.contracts import (
@@ -21,6 +19,7 @@ from permit.contracts import (
 )
 from permit.db import Database
 from permit.edge.operations import VendorApi
+from permit.edge.payload import Context, Response
 from permit.errors import InvalidRequest, Refusal
 from permit.paging import PageQuery, page, place
 from permit.people import api_keys, own_account, second_factors, users
@@ -278,7 +277,7 @@ def change_self(caller: Caller, request: SelfChange) -> Answer:
         TooManyAttempts,
     ),
 )
-def change_password(caller: Caller, request: PasswordChange) -> Response[str] | None:
+def change_password(caller: Caller, request: PasswordChange) -> Response | None:
     """Change one's password; ends every session, this one too."""
     return _unless_refused(
         own_account.change_own_password(
@@ -340,7 +339,7 @@ def confirm_second_factor(caller: Caller, request: CodeRequest) -> Answer:
         TooManyAttempts,
     ),
 )
-def remove_own_second_factor(caller: Caller, request: CodeRequest) -> Response[str] | None:
+def remove_own_second_factor(caller: Caller, request: CodeRequest) -> Response | None:
     """Remove one's second factor, by a code of it or a recovery code."""
     return _unless_refused(
         second_factors.remove_own_factor(
@@ -501,9 +500,9 @@ def list_audit_events(caller: Caller, query: AuditQuery) -> Answer:
     return AuditEventList.of(page(rows, where, lambda row: (row.occurred_at, row.id)))
 
 
-def _unless_refused(refusal: Refusal | None) -> Response[str] | None:
+def _unless_refused(refusal: Refusal | None) -> Response | None:
     return None if refusal is None else api.refuse(refusal)
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     return api.resolve(event, context)

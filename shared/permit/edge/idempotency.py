@@ -12,13 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from permit.db import Database
 from permit.edge import queries
+from permit.edge.payload import Response
 from permit.errors import IdempotencyKeyReused, InvalidRequest
 
 HEADER = "idempotency-key"
@@ -53,8 +53,8 @@ def request_digest(*parts: str) -> bytes:
 
 
 def answer_once(
-    database: Database, request: SentRequest, answer: Callable[[], Response[str]]
-) -> Response[str]:
+    database: Database, request: SentRequest, answer: Callable[[], Response]
+) -> Response:
     """The first answer to this request, made now if there is none. Raises IdempotencyKeyReused.
 
     Within the transaction of the effect: whoever races with it waits for it.
