@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import boto3
 
 from tests.emulated.database import DOMAIN, OWNER, PORT, Front, prepare
+from tests.support.artifacts import HOST, build
 from tests.support.port_forward import bridge_address, forwarded
 from tests.support.proxy_double import REGION, proxying
 from tests.support.sam_template import ROOT
@@ -69,7 +71,7 @@ class Aws:
         )
 
     def publish_extension(self) -> str:
-        """The layer with what stands for the secrets extension; its ARN."""
+        """A layer with what stands for the secrets extension; its ARN."""
         layer = io.BytesIO()
         program = Path(__file__).with_name("secrets_extension.py").read_bytes()
         with zipfile.ZipFile(layer, "w") as archive:
@@ -81,15 +83,24 @@ class Aws:
         )
         return made["LayerVersionArn"]
 
+    def name_newest_extension(self) -> None:
+        """As AWS does by a public parameter for each processor."""
+        for processor in ("arm64", "x86"):
+            self.client("ssm").put_parameter(
+                Name=f"/aws/service/aws-parameters-and-secrets-lambda-extension/{processor}/latest",
+                Value=self.publish_extension(),
+                Type="String",
+            )
+
 
 @contextmanager
 def emulated(folder: Path) -> Iterator[Aws]:
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)  # Postgres runs as another user than root
-    (database := folder / "database").mkdir(mode=0o755)
     port, bridge = free_port(), bridge_address()
     authority = Authority.make(folder / "authority")
     with ExitStack() as exits:
+        # Postgres runs as another user than root, whom pytest keeps out of its folders.
+        database = Path(exits.enter_context(TemporaryDirectory(prefix="permit-emulated-")))
+        database.chmod(0o755)
         server = exits.enter_context(embedded(database))
         prepare(server)
         aws = Aws(
@@ -182,9 +193,10 @@ def free_port() -> int:
         return listening.getsockname()[1]
 
 
-def with_certificates(build: Path, folder: Path, certificates: Path) -> Path:
-    """A copy of what `sam build` made, whose functions trust the emulated database alone."""
-    shutil.copytree(build, folder)
+def deployable(source: Path, folder: Path, certificates: Path) -> Path:
+    """What `sam build` makes of these sources; its functions trust the emulated database alone."""
+    shutil.copytree(build(HOST, source).folder, folder)
+    shutil.copyfile(source / "samconfig.toml", folder / "samconfig.toml")
     for bundle in folder.glob("PermitLayer/python/permit/certificates/*.pem"):
         shutil.copyfile(certificates, bundle)
     return folder

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.emulated.aws import Aws, emulated, with_certificates
+from tests.emulated.aws import Aws, deployable, emulated
 from tests.emulated.stack import Stack
 from tests.emulated.vendor import Vendor
-from tests.support.artifacts import HOST, build, find_python
+from tests.support.artifacts import HOST, find_python
 from tests.support.previous import extract, find_previous
+from tests.support.sam_template import ROOT
 
 ROTATION_SECONDS = 60
 
@@ -25,33 +26,32 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
     if find_python() is None:
         pytest.skip("CPython 3.13, which builds the layers, is not on PATH as python3.13")
     with emulated(tmp_path_factory.mktemp("emulated")) as account:
+        account.name_newest_extension()
         yield account
 
 
 @pytest.fixture(scope="session")
 def built(aws: Aws) -> Path:
     """What `sam build` makes of this version."""
-    return with_certificates(build(HOST).folder, aws.folder / "built", aws.certificates)
+    return deployable(ROOT, aws.folder / "built", aws.certificates)
 
 
 @pytest.fixture(scope="session")
 def vendor(aws: Aws, built: Path) -> Vendor:
     """Of the stack that this version has taken over from the previous one."""
-    commit = find_previous()
-    if commit is None:
-        pytest.skip("the previous version is not in this clone: fetch more of its history")
-    before = build(HOST, extract(commit, aws.folder / "previous")).folder
+    before = extract(find_previous(), aws.folder)
     stack = Stack(aws=aws)
     stack.deploy(
-        with_certificates(before, aws.folder / "built-before", aws.certificates),
+        deployable(before, aws.folder / "built-before", aws.certificates),
         Architecture=HOST,
         Deployment="AllAtOnce",
         DeletionProtection="false",
+        # The previous version may not ask for the newest.
         SecretsExtension=aws.publish_extension(),
     )
     await_token_key(stack)
     vendor = Vendor.come(stack)
-    stack.deploy(built)
+    stack.deploy(built, SecretsExtension="")
     return vendor
 
 

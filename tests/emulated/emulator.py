@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ministack import app
-from ministack.services import apigateway, cloudformation, lambda_svc, secretsmanager, sts
+from ministack.services import apigateway, cloudformation, lambda_svc, secretsmanager, ssm, sts
 from ministack.services.cloudformation import provisioners
 
 NOT_EMULATED = (
@@ -43,6 +43,7 @@ def main() -> None:
     with_routes_of_a_body()
     with_metric_math()
     with_policies_of_nested_stacks()
+    with_attributes_of_nested_stacks()
     with_sessions_told()
     app.main()
 
@@ -91,6 +92,8 @@ def with_secrets() -> None:
         return make(logical_id, named, stack)
 
     parameter["create"] = create_parameter
+    # What AWS publishes, such as the newest secrets extension, is put there from outside.
+    ssm._reserved_name_error = lambda name: None
 
 
 def secret_of(arn: str) -> dict[str, Any]:
@@ -286,6 +289,18 @@ def with_policies_of_nested_stacks() -> None:
         delete_all(physical_id, properties)
 
     nested["delete"] = delete
+
+
+def with_attributes_of_nested_stacks() -> None:
+    """Keeps the attributes of what an update leaves as it is: ministack loses nested ones."""
+    update = provisioners._update_resource
+
+    def update_and_keep(*given: Any, **options: Any) -> Made:
+        _, _, _, _, stack, logical_id, *_ = given
+        made = cloudformation._stacks[stack]["_resources"].get(logical_id, {})
+        return update(*given, **({"old_attrs": made.get("Attributes")} | options))
+
+    provisioners._update_resource = update_and_keep
 
 
 # ------------------------------------------------------------------------------------ sessions

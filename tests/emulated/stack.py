@@ -3,13 +3,16 @@
 import http.client
 import json
 import subprocess
-from dataclasses import dataclass, field
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.emulated.aws import Aws
 from tests.support.sam_template import ROOT
 
+# A cold start, on a machine that does other things too.
+HEALTH_SECONDS = 60
 SAM = ROOT / ".venv-sam" / "bin" / "sam"
 
 
@@ -26,17 +29,15 @@ class Answer(NamedTuple):
 class Stack:
     aws: Aws
     name: str = "permit"
-    parameters: dict[str, str] = field(default_factory=dict)
 
     def deploy(self, build: Path, **changed: str) -> None:
-        """Deploys a build; parameters stay until they are changed. Raises DeploymentFailed."""
-        self.parameters |= changed
-        given = [f"{name}={value}" for name, value in self.parameters.items()]
+        """Deploys a build; a parameter that is not given stays. Raises DeploymentFailed."""
+        given = [f'{name}="{value}"' for name, value in changed.items()]
         command = [
             *(SAM, "deploy", "--template-file", build / "template.yaml"),
-            *("--stack-name", self.name, "--resolve-s3", "--no-confirm-changeset"),
-            *("--capabilities", "CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"),
-            *("--no-fail-on-empty-changeset", "--parameter-overrides", *given),
+            *("--config-file", build / "samconfig.toml", "--config-env", "dev"),
+            *("--stack-name", self.name, "--no-fail-on-empty-changeset"),
+            *(("--parameter-overrides", *given) if given else ()),
         ]
         run = subprocess.run(
             command,
@@ -64,6 +65,12 @@ class Stack:
     @property
     def outputs(self) -> dict[str, str]:
         return {each["OutputKey"]: each["OutputValue"] for each in self._described()["Outputs"]}
+
+    def given(self) -> dict[str, str]:
+        """Its parameters."""
+        return {
+            each["ParameterKey"]: each["ParameterValue"] for each in self._described()["Parameters"]
+        }
 
     def _described(self) -> dict[str, Any]:
         cloudformation = self.aws.client("cloudformation")
@@ -104,6 +111,16 @@ class Stack:
         [api] = [each for each in apis if each["Name"] == self.name]
         return api["ApiId"]
 
+    def await_health(self) -> dict[str, Any]:
+        """What the health route says once it is well."""
+        deadline = time.monotonic() + HEALTH_SECONDS
+        while True:
+            answer = self.call("GET", "/v1/health")
+            if answer.status == 200:
+                return answer.body
+            assert time.monotonic() < deadline, answer.body
+            time.sleep(1)
+
     def invoke(self, function: str, event: object, qualifier: str = "$LATEST") -> Any:
         answer = self.aws.client("lambda").invoke(
             FunctionName=f"{self.name}-{function}",
@@ -137,6 +154,12 @@ class Stack:
             for page in pages
             for each in page["StackResourceSummaries"]
         }
+
+    def variables(self, function: str) -> dict[str, str]:
+        """What a function is told by its environment."""
+        name = f"{self.name}-{function}"
+        configuration = self.aws.client("lambda").get_function_configuration(FunctionName=name)
+        return configuration["Environment"]["Variables"]
 
     def live_versions(self) -> dict[str, str]:
         """The version behind the alias of each function that has one."""

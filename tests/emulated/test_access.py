@@ -7,43 +7,24 @@ import psycopg
 import pytest
 from botocore.exceptions import ClientError
 
+from permit.migrate import LOGIN_ROLES
 from permit.security import rds_token
 from tests.emulated.database import DOMAIN, PORT
 from tests.emulated.stack import Stack
 from tests.support.port_forward import bridge_address
 from tests.support.proxy_double import REGION
+from tests.support.sam_template import functions
 
-READS = {
-    "health": set(),
-    "jwks": {"TokenJwks"},
-    "licence-check": {"MasterKeys"},
-    "licences": {"TokenJwks"},
-    "login": {"MasterKeys", "ThrottleKey", "TokenKeys"},
-    "migrate": {"OwnerSecret"},
-    "operator": {"MasterKeys", "TokenJwks", "TokenKeys"},
-    "probe": set(),
-    "products": {"TokenJwks"},
-    "reference": set(),
-    "sweep": set(),
-    "team": {"MasterKeys", "ThrottleKey", "TokenJwks"},
-    "token-rotation": {"TokenJwks", "TokenKeys"},
+FUNCTIONS = sorted(name.replace("_", "-") for name in functions())
+WRITERS = ("operator", "token-rotation")
+# Each by the setting that names it.
+SECRETS = {
+    "PERMIT_MASTER_KEYS": "MasterKeys",
+    "PERMIT_OWNER_CREDENTIALS": "OwnerSecret",
+    "PERMIT_THROTTLE_KEY": "ThrottleKey",
+    "PERMIT_TOKEN_JWKS": "TokenJwks",
+    "PERMIT_TOKEN_KEYS": "TokenKeys",
 }
-WRITES = {
-    "operator": {"MasterKeys", "TokenJwks", "TokenKeys"},
-    "token-rotation": {"TokenJwks", "TokenKeys"},
-}
-USERS = {
-    "health": "permit_public",
-    "jwks": "permit_public",
-    "licence-check": "permit_check",
-    "licences": "permit_vendor",
-    "login": "permit_login",
-    "operator": "permit_operator",
-    "products": "permit_vendor",
-    "sweep": "permit_sweep",
-    "team": "permit_vendor",
-}
-FUNCTIONS = sorted(READS)
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +48,9 @@ def secrets(stack: Stack) -> dict[str, str]:
     }
 
 
-def test_table_has_every_function(stack: Stack) -> None:
-    """A new function is asked what it may reach."""
-    assert FUNCTIONS == sorted(stack.functions())
+def own_secrets(stack: Stack, function: str) -> set[str]:
+    """What the function's settings name."""
+    return {SECRETS[name] for name in stack.variables(function) if name in SECRETS}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -85,7 +66,7 @@ def test_function_reads_its_own_secrets(
             return is_allowed(parameters.get_parameter, Name=secrets[name])
         return is_allowed(keys.get_secret_value, SecretId=secrets[name])
 
-    assert READS[function] == {name for name in secrets if can_read(name)}
+    assert own_secrets(stack, function) == {name for name in secrets if can_read(name)}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
@@ -105,15 +86,18 @@ def test_function_writes_what_it_rotates(
         value = root.get_secret_value(SecretId=secrets[name])["SecretString"]
         return is_allowed(keys.put_secret_value, SecretId=secrets[name], SecretString=value)
 
-    assert WRITES.get(function, set()) == {name for name in secrets if can_write(name)}
+    own = own_secrets(stack, function) if function in WRITERS else set()
+    assert own == {name for name in secrets if can_write(name)}
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_function_is_one_user_of_the_database(sessions: dict[str, Any], function: str) -> None:
-    """Its token opens the proxy for the one user that its role names, if any."""
-    own = {USERS[function]} if function in USERS else set()
+def test_function_is_one_user_of_the_database(
+    stack: Stack, sessions: dict[str, Any], function: str
+) -> None:
+    """Its token opens the proxy for the user that its settings name, if any, and for no other."""
+    own = {stack.variables(function).get("PERMIT_DATABASE_USER")} - {None}
 
-    assert own == {user for user in set(USERS.values()) if can_connect(sessions[function], user)}
+    assert own == {user for user in LOGIN_ROLES if can_connect(sessions[function], user)}
 
 
 def is_allowed(call: Any, **arguments: object) -> bool:

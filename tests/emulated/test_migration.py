@@ -38,5 +38,5 @@ def test_failed_migration_is_rolled_back(stack: Stack, vendor: Vendor, broken: P
     assert "22012" in reason
     assert "9999_divides_by_zero.sql" in reason
     assert before == stack.live_versions()
-    assert 200 == stack.call("GET", "/v1/health").status
+    stack.await_health()
     assert "VALID" == vendor.check().body["code"]

@@ -1,9 +1,9 @@
 """A tenant that came while the previous version served, with a licence in use and a session."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from tests.emulated.stack import Answer, Stack
+from tests.support.proof_reading import Proof, read_proof
 
 DEVICE = {"fingerprint": "a machine that was there before"}
 
@@ -49,5 +49,7 @@ class Vendor:
         body = {"key": key or self.key, "device": device or DEVICE}
         return self.stack.call("POST", "/v1/licences/check", body)
 
-    def published_keys(self) -> list[Any]:
-        return self.stack.call("GET", f"/v1/tenants/{self.tenant_id}/jwks.json").body["keys"]
+    def proof(self, key: str | None = None, **device: str) -> Proof:
+        """A check's proof, which the tenant's published keys verify."""
+        published = self.stack.call("GET", f"/v1/tenants/{self.tenant_id}/jwks.json").body["keys"]
+        return read_proof(self.check(key, **device).body["proof"], published)
