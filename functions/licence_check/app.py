@@ -16,7 +16,7 @@ from permit.check.facts import LicenceFacts
 from permit.check.proofs import ProofKeys, prove, prove_usage
 from permit.check.usage import UsageSent
 from permit.check.verdicts import Question
-from permit.contracts import Answer, Contract, Day, Entitlement, bounded
+from permit.contracts import Answer, Contract, Day, Entitlement, Id, bounded
 from permit.db import Database
 from permit.edge.api import Api, answer
 from permit.errors import InvalidRequest
@@ -35,7 +35,7 @@ class CheckRequest(Contract):
 class ReleaseRequest(Contract):
     key: LicenceKey
     fingerprint: Fingerprint | None = None
-    device_id: Annotated[UUID, Field(strict=False)] | None = None
+    device_id: Id | None = None
 
     @model_validator(mode="after")
     def _names_one_device(self) -> Self:

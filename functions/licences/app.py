@@ -1,6 +1,5 @@
 """/v1/licences: issued, found, changed, renewed, ended; their devices and their usage."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
@@ -13,19 +12,22 @@ from permit.contracts import (
     Answer,
     Contract,
     Entitlement,
+    Id,
     Instant,
     Name,
     Overlap,
     Reasoned,
     Term,
+    answer_of,
     bounded,
+    changes_of,
 )
 from permit.db import Database
 from permit.edge.api import answer
 from permit.edge.operations import VendorApi
 from permit.errors import InvalidRequest, NotFound
+from permit.folding import fold
 from permit.licences import devices, licences
-from permit.licences.licences import NewLicence, Order
 from permit.licences.queries import devices as device_queries
 from permit.licences.queries import licences as licence_queries
 from permit.licences.queries.licences import LicenceFilter
@@ -38,70 +40,41 @@ from permit.licences.refusals import (
     PolicyWithoutDuration,
     ProductArchived,
 )
-from permit.licences.rows import Device, Licence, MeterUsage
-from permit.licences.terms import (
-    Devices,
-    Entitlements,
-    Holder,
-    Id,
-    LicenceTerms,
-    Metadata,
-    MeterAnswer,
-    Meters,
-    Notes,
-    fold,
-)
+from permit.licences.rows import Device, Licence, MeterUsage, Status
+from permit.licences.terms import LicenceRequest, LicenceTerms, MeterAnswer
 from permit.paging import PageQuery, page, place
 from permit.people.callers import Caller
 from permit.settings import VendorSettings
 
 _MOST_IN_A_BATCH = 1_000
-Status = Literal["not_started", "active", "grace", "expired", "suspended", "revoked"]
-
-
-class LicenceRequest(LicenceTerms):
-    policy_id: Id
-
-    def as_order(self) -> Order:
-        terms = LicenceTerms.model_construct(
-            **{name: getattr(self, name) for name in LicenceTerms.model_fields}
-        )
-        return Order(policy_id=self.policy_id, terms=terms)
+# What null takes away: what may be null from the first. But what has begun keeps a beginning.
+_MAY_BE_NULL = {
+    name for name, term in LicenceTerms.model_fields.items() if term.default is None
+} - {"starts_at"}
 
 
 class Batch(Contract):
     licences: Annotated[list[LicenceRequest], Field(min_length=1, max_length=_MOST_IN_A_BATCH)]
 
 
-class LicenceChange(Reasoned):
-    """What is left out stays; null takes a limit, an end or a note away."""
-
+class PolicyMove(Reasoned):
     policy_id: Id | None = None
     """Another policy of the same product."""
-    holder: Holder | None = None
-    starts_at: Instant | None = None
-    expires_at: Instant | None = None
-    max_devices: Devices | Literal["unlimited"] | None = None
-    entitlements: Entitlements | None = None
-    metadata: Metadata | None = None
-    notes: Notes | None = None
-    meters: Meters | None = None
+
+
+class LicenceChange(changes_of(LicenceTerms, PolicyMove)):
+    """What is left out stays; null takes a limit, an end or a note away."""
 
     @model_validator(mode="after")
     def _keeps_what_it_must_have(self) -> Self:
-        for name in ("policy_id", "holder", "starts_at", "entitlements", "metadata"):
-            if name in self.model_fields_set and getattr(self, name) is None:
+        for name, value in self.given().items():
+            if value is None and name not in _MAY_BE_NULL:
                 raise InvalidRequest((name, "must not be null"))
         return self
 
-    def columns(self) -> dict[str, Any]:
-        """What is given, as it is stored."""
-        given = self.model_dump(exclude_unset=True, exclude={"reason", "holder"})
-        if self.holder is not None:
-            given |= self.holder.columns(given=True)
-        if "max_devices" in given:
-            given["max_devices"] = licence_queries.seats(self.max_devices)
-        return given
+    def given(self) -> dict[str, Any]:
+        """By name, what is to be changed."""
+        return self.model_dump(exclude_unset=True, exclude={"reason"})
 
 
 class Renewal(Reasoned):
@@ -128,7 +101,7 @@ class KeyRequest(Contract):
 class LicenceQuery(PageQuery):
     product: Name | None = None
     """A product's code, or its id."""
-    policy_id: Annotated[UUID, Field(strict=False)] | None = None
+    policy_id: Id | None = None
     status: Status | None = None
     holder: Name | None = None
     """How the holder's name, email or reference begins, whatever its case."""
@@ -158,31 +131,9 @@ class HolderAnswer(Answer):
     reference: str | None
 
 
-class LicenceAnswer(Answer):
-    id: UUID
-    key_hint: str
-    product: str
-    product_id: UUID
-    policy_id: UUID
+class LicenceAnswer(answer_of(Licence)):
     holder: HolderAnswer
-    status: Status
-    starts_at: datetime | None
-    expires_at: datetime | None
-    max_devices: int | Literal["unlimited"] | None
-    """Its own limit; null: the policy's."""
-    seat_limit: int | None
-    """What holds; null: unlimited."""
-    devices_used: int
-    entitlements: list[str]
-    """Its own; the check answers those of the policy too."""
-    granted_entitlements: list[str]
-    metadata: dict[str, Any]
-    notes: str | None
     meters: list[MeterAnswer] | None
-    created_at: datetime
-    suspended_at: datetime | None
-    revoked_at: datetime | None
-    last_checked_at: datetime | None
 
 
 class NewLicenceAnswer(LicenceAnswer):
@@ -194,23 +145,12 @@ class BatchAnswer(Answer):
     licences: list[NewLicenceAnswer]
 
 
-class DeviceAnswer(Answer):
-    id: UUID
-    name: str | None
-    platform: str | None
-    state: str
-    seated_at: datetime | None
-    first_seen_at: datetime
-    last_seen_at: datetime
+class DeviceAnswer(answer_of(Device)):
+    pass
 
 
-class MeterUsageAnswer(Answer):
-    meter: str
-    used: int
-    limit: int | None
-    period: str | None
-    period_starts_at: datetime | None
-    resets_at: datetime | None
+class MeterUsageAnswer(answer_of(MeterUsage)):
+    pass
 
 
 class UsageList(Answer):
@@ -243,7 +183,7 @@ api = VendorApi(database, settings)
 )
 def issue_licence(caller: Caller, request: LicenceRequest) -> Answer:
     """Issue a licence; its key is answered here and never again."""
-    return _new_licence(licences.issue(database, caller.tenant_id, request.as_order()))
+    return NewLicenceAnswer.of(licences.issue(database, caller.tenant_id, request))
 
 
 @api.operation(
@@ -256,9 +196,8 @@ def issue_licence(caller: Caller, request: LicenceRequest) -> Answer:
 )
 def issue_batch(caller: Caller, request: Batch) -> Answer:
     """Issue up to 1,000 licences, all or none."""
-    orders = [each.as_order() for each in request.licences]
-    new = licences.issue_all(database, caller.tenant_id, orders)
-    return BatchAnswer(licences=[_new_licence(each) for each in new])
+    new = licences.issue_all(database, caller.tenant_id, request.licences)
+    return BatchAnswer(licences=[NewLicenceAnswer.of(each) for each in new])
 
 
 @api.operation("GET", "/v1/licences", "licences.list", query=LicenceQuery, answer=LicenceList)
@@ -266,8 +205,7 @@ def list_licences(caller: Caller, query: LicenceQuery) -> Answer:
     """List licences, newest first, by what they are found by."""
     where = place(query)
     rows = licence_queries.list_licences(database, caller.tenant_id, query.as_filter(), where)
-    found = page(rows, where, lambda row: (row.created_at, row.id))
-    return LicenceList(items=[_licence(row) for row in found.items], next_cursor=found.next_cursor)
+    return LicenceList.of(page(rows, where, lambda row: (row.created_at, row.id)))
 
 
 @api.operation(
@@ -280,13 +218,13 @@ def list_licences(caller: Caller, query: LicenceQuery) -> Answer:
 )
 def look_up_licence(caller: Caller, request: KeyRequest) -> Answer:
     """Find the licence of a key, current or replaced."""
-    return _licence(licences.look_up(database, caller.tenant_id, request.key))
+    return LicenceAnswer.of(licences.look_up(database, caller.tenant_id, request.key))
 
 
 @api.operation("GET", "/v1/licences/{licence_id}", "licences.read", answer=LicenceAnswer)
 def get_licence(caller: Caller, licence_id: UUID) -> Answer:
     """Get a licence."""
-    return _licence(licences.get(database, caller.tenant_id, licence_id))
+    return LicenceAnswer.of(licences.get(database, caller.tenant_id, licence_id))
 
 
 @api.operation(
@@ -298,7 +236,9 @@ def get_licence(caller: Caller, licence_id: UUID) -> Answer:
 )
 def change_licence(caller: Caller, request: LicenceChange, licence_id: UUID) -> Answer:
     """Change a licence; it holds from the next check."""
-    return _licence(licences.change(database, caller.tenant_id, licence_id, request.columns()))
+    return LicenceAnswer.of(
+        licences.change(database, caller.tenant_id, licence_id, request.given())
+    )
 
 
 @api.operation(
@@ -311,7 +251,7 @@ def change_licence(caller: Caller, request: LicenceChange, licence_id: UUID) -> 
 )
 def suspend_licence(caller: Caller, request: Reasoned, licence_id: UUID) -> Answer:
     """Suspend a licence until it is reinstated."""
-    return _licence(licences.suspend(database, caller.tenant_id, licence_id))
+    return LicenceAnswer.of(licences.suspend(database, caller.tenant_id, licence_id))
 
 
 @api.operation(
@@ -324,7 +264,7 @@ def suspend_licence(caller: Caller, request: Reasoned, licence_id: UUID) -> Answ
 )
 def reinstate_licence(caller: Caller, request: Reasoned, licence_id: UUID) -> Answer:
     """Reinstate a suspended licence."""
-    return _licence(licences.reinstate(database, caller.tenant_id, licence_id))
+    return LicenceAnswer.of(licences.reinstate(database, caller.tenant_id, licence_id))
 
 
 @api.operation(
@@ -344,7 +284,7 @@ def reinstate_licence(caller: Caller, request: Reasoned, licence_id: UUID) -> An
 )
 def renew_licence(caller: Caller, request: Renewal, licence_id: UUID) -> Answer:
     """Renew a licence."""
-    return _licence(
+    return LicenceAnswer.of(
         licences.renew(
             database,
             caller.tenant_id,
@@ -364,7 +304,7 @@ def renew_licence(caller: Caller, request: Renewal, licence_id: UUID) -> Answer:
 )
 def revoke_licence(caller: Caller, request: Reasoned, licence_id: UUID) -> Answer:
     """Revoke a licence for good."""
-    return _licence(licences.revoke(database, caller.tenant_id, licence_id))
+    return LicenceAnswer.of(licences.revoke(database, caller.tenant_id, licence_id))
 
 
 @api.operation(
@@ -379,7 +319,7 @@ def revoke_licence(caller: Caller, request: Reasoned, licence_id: UUID) -> Answe
 )
 def rotate_key(caller: Caller, request: KeyRotation, licence_id: UUID) -> Answer:
     """Replace a licence's key; the new one is answered here and never again."""
-    return _new_licence(
+    return NewLicenceAnswer.of(
         licences.rotate_key(database, caller.tenant_id, licence_id, overlap=request.overlap)
     )
 
@@ -397,8 +337,7 @@ def list_devices(caller: Caller, query: DeviceQuery, licence_id: UUID) -> Answer
     rows = device_queries.list_devices(database, caller.tenant_id, licence_id, query.state, where)
     if not rows:
         licences.get(database, caller.tenant_id, licence_id)
-    found = page(rows, where, lambda row: (row.first_seen_at, row.id))
-    return DeviceList(items=[_device(row) for row in found.items], next_cursor=found.next_cursor)
+    return DeviceList.of(page(rows, where, lambda row: (row.first_seen_at, row.id)))
 
 
 @api.operation(
@@ -416,8 +355,8 @@ def list_devices(caller: Caller, query: DeviceQuery, licence_id: UUID) -> Answer
 )
 def activate_device(caller: Caller, request: DeviceSpec, licence_id: UUID) -> Response[str]:
     """Activate a device by hand; 200 and no other seat for one that the licence knows."""
-    device, is_new = devices.activate_device(database, licence_id, request.as_sent())
-    return answer(_device(device), status=201 if is_new else 200)
+    seating = devices.activate_device(database, licence_id, request.as_sent())
+    return answer(DeviceAnswer.of(seating), status=201 if seating.is_new else 200)
 
 
 @api.operation(
@@ -440,7 +379,7 @@ def release_device(caller: Caller, licence_id: UUID, device_id: UUID) -> None:
 )
 def block_device(caller: Caller, request: Reasoned, licence_id: UUID, device_id: UUID) -> Answer:
     """Block a device: its seat is freed and it gets none again."""
-    return _device(devices.block_device(database, caller.tenant_id, licence_id, device_id))
+    return DeviceAnswer.of(devices.block_device(database, caller.tenant_id, licence_id, device_id))
 
 
 @api.operation(
@@ -452,7 +391,9 @@ def block_device(caller: Caller, request: Reasoned, licence_id: UUID, device_id:
 )
 def unblock_device(caller: Caller, request: Reasoned, licence_id: UUID, device_id: UUID) -> Answer:
     """Unblock a device; it has no seat until it takes one."""
-    return _device(devices.unblock_device(database, caller.tenant_id, licence_id, device_id))
+    return DeviceAnswer.of(
+        devices.unblock_device(database, caller.tenant_id, licence_id, device_id)
+    )
 
 
 @api.operation("GET", "/v1/licences/{licence_id}/usage", "usage.read", answer=UsageList)
@@ -461,9 +402,7 @@ def list_usage(caller: Caller, licence_id: UUID) -> Answer:
     rows = device_queries.list_usage(database, caller.tenant_id, licence_id)
     if not rows:
         licences.get(database, caller.tenant_id, licence_id)
-    return UsageList(
-        items=[MeterUsageAnswer.model_validate(row, from_attributes=True) for row in rows]
-    )
+    return UsageList(items=[MeterUsageAnswer.of(row) for row in rows])
 
 
 @api.operation(
@@ -475,43 +414,9 @@ def list_usage(caller: Caller, licence_id: UUID) -> Answer:
 )
 def reset_usage(caller: Caller, request: MeterName, licence_id: UUID) -> Answer:
     """Begin a meter again at 0."""
-    usage = devices.reset_usage(database, caller.tenant_id, licence_id, request.meter)
-    return _usage(usage)
-
-
-def _licence(licence: Licence) -> LicenceAnswer:
-    return LicenceAnswer(**_fields(licence))
-
-
-def _new_licence(new: NewLicence) -> NewLicenceAnswer:
-    return NewLicenceAnswer(**_fields(new.licence), key=new.key)
-
-
-def _fields(licence: Licence) -> dict[str, Any]:
-    values = {
-        name: getattr(licence, name)
-        for name in LicenceAnswer.model_fields
-        if name not in ("holder", "granted_entitlements")
-    }
-    if licence.max_devices == licence_queries.UNLIMITED:
-        values["max_devices"] = "unlimited"
-    return {
-        **values,
-        "holder": HolderAnswer(
-            name=licence.holder_name,
-            email=licence.holder_email,
-            reference=licence.holder_reference,
-        ),
-        "granted_entitlements": sorted({*licence.entitlements, *licence.policy_entitlements}),
-    }
-
-
-def _usage(usage: MeterUsage) -> MeterUsageAnswer:
-    return MeterUsageAnswer.model_validate(usage, from_attributes=True)
-
-
-def _device(device: Device) -> DeviceAnswer:
-    return DeviceAnswer.model_validate(device, from_attributes=True)
+    return MeterUsageAnswer.of(
+        devices.reset_usage(database, caller.tenant_id, licence_id, request.meter)
+    )
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

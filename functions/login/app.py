@@ -9,8 +9,7 @@ from permit.contracts import Answer, Contract, bounded
 from permit.db import Database
 from permit.edge.api import Api, answer
 from permit.people import sign_in
-from permit.people.sign_in import LoginSecrets, Tokens
-from permit.security.throttling import viewer_address
+from permit.people.sign_in import LoginSecrets
 from permit.settings import LoginSettings
 
 
@@ -55,10 +54,10 @@ def log_in() -> Response[str]:
         secrets,
         email=request.email,
         password=request.password,
-        address=caller_address(),
+        address=api.caller_address(),
         issuer=api.base_url(settings.public_url),
     )
-    return answer(_token_answer(tokens))
+    return answer(TokenAnswer.of(tokens))
 
 
 @api.post("/v1/login/second-factor")
@@ -70,10 +69,10 @@ def complete() -> Response[str]:
         secrets,
         mfa_token=request.mfa_token,
         code=request.code,
-        address=caller_address(),
+        address=api.caller_address(),
         issuer=api.base_url(settings.public_url),
     )
-    return answer(_token_answer(tokens))
+    return answer(TokenAnswer.of(tokens))
 
 
 @api.post("/v1/login/refresh")
@@ -86,7 +85,7 @@ def refresh() -> Response[str]:
         refresh_token=request.refresh_token,
         issuer=api.base_url(settings.public_url),
     )
-    return answer(_token_answer(tokens))
+    return answer(TokenAnswer.of(tokens))
 
 
 @api.post("/v1/login/logout")
@@ -94,23 +93,6 @@ def log_out() -> Response[str]:
     """End a session; 204 whether or not there was one: nothing is told."""
     sign_in.log_out(database, api.read_body(RefreshRequest).refresh_token)
     return Response(status_code=204)
-
-
-def caller_address() -> str:
-    """The address that attempts are counted by: CloudFront's word only where it proved itself."""
-    event = api.current_event
-    source_ip = event.request_context.http.source_ip
-    if settings.origin_secret is None:
-        return source_ip
-    return viewer_address(event.headers) or source_ip
-
-
-def _token_answer(tokens: Tokens) -> TokenAnswer:
-    return TokenAnswer(
-        access_token=tokens.access_token,
-        expires_in=tokens.expires_in,
-        refresh_token=tokens.refresh_token,
-    )
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

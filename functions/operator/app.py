@@ -16,16 +16,24 @@ from pydantic import Field
 from pydantic_core import to_jsonable_python
 
 from permit.check.device_spec import DeviceSpec
-from permit.contracts import Contract, Email, Instant, Name, Overlap, Password, bounded, validate
+from permit.contracts import (
+    Contract,
+    Email,
+    Id,
+    Instant,
+    Name,
+    Overlap,
+    Password,
+    bounded,
+    validate,
+)
 from permit.db import Database
 from permit.edge.api import problem
 from permit.errors import InvalidRequest, Refusal, StatementFailed
 from permit.keys import proof_keys, rotation
 from permit.licences import devices, licences, policies
-from permit.licences.licences import Order
 from permit.licences.queries import products
-from permit.licences.queries.licences import seats
-from permit.licences.terms import Code, Devices, Id, LicenceTerms, PolicyTerms
+from permit.licences.terms import Code, LicenceRequest, OwnLimit, PolicyTerms
 from permit.operator_access import Operator
 from permit.people import export, tenants
 from permit.people.callers import UserRole
@@ -82,9 +90,8 @@ class NewPolicy(PolicyTerms):
     product_id: Id
 
 
-class NewLicence(LicenceTerms):
+class NewLicence(LicenceRequest):
     tenant_id: Id
-    policy_id: Id
 
 
 class LicenceArguments(Contract):
@@ -93,7 +100,7 @@ class LicenceArguments(Contract):
 
 
 class ChangedLicence(LicenceArguments):
-    max_devices: Devices | Literal["unlimited"] | None = None
+    max_devices: OwnLimit = None
     expires_at: Instant | None = None
 
 
@@ -196,29 +203,25 @@ def create_product(operator: Operator, arguments: NewProduct) -> Result:
 
 @command("create-policy", NewPolicy)
 def create_policy(operator: Operator, arguments: NewPolicy) -> Result:
-    terms = PolicyTerms(**arguments.model_dump(exclude={"tenant_id", "product_id"}))
     with operator.entered(arguments.tenant_id) as database:
-        policy = policies.create_policy(database, arguments.tenant_id, arguments.product_id, terms)
-    return {"id": policy.id, "product_id": policy.product_id, **terms.model_dump()}
+        policy = policies.create_policy(
+            database, arguments.tenant_id, arguments.product_id, arguments
+        )
+    return {"id": policy.id, "product_id": policy.product_id, **policies.terms_of(policy)}
 
 
 @command("create-licence", NewLicence)
 def create_licence(operator: Operator, arguments: NewLicence) -> Result:
-    terms = LicenceTerms(**arguments.model_dump(exclude={"tenant_id", "policy_id"}))
-    order = Order(policy_id=arguments.policy_id, terms=terms)
     with operator.entered(arguments.tenant_id) as database:
-        new = licences.issue(database, arguments.tenant_id, order)
+        new = licences.issue(database, arguments.tenant_id, arguments)
     shown = ("id", "key_hint", "starts_at", "expires_at")
-    return {**{name: getattr(new.licence, name) for name in shown}, "key": new.key}
+    return {**{name: getattr(new, name) for name in shown}, "key": new.key}
 
 
 @command("change-licence", ChangedLicence)
 def change_licence(operator: Operator, arguments: ChangedLicence) -> Result:
-    changes: dict[str, Any] = {}
-    if arguments.max_devices is not None:
-        changes["max_devices"] = seats(arguments.max_devices)
-    if arguments.expires_at is not None:
-        changes["expires_at"] = arguments.expires_at
+    given = {"max_devices": arguments.max_devices, "expires_at": arguments.expires_at}
+    changes = {name: value for name, value in given.items() if value is not None}
     with operator.entered(arguments.tenant_id) as database:
         licences.change(database, arguments.tenant_id, arguments.licence_id, changes)
     return {"id": arguments.licence_id}
@@ -255,7 +258,7 @@ def rotate_licence_key(operator: Operator, arguments: RotatedLicenceKey) -> Resu
 @command("activate-device", ActivatedDevice)
 def activate_device(operator: Operator, arguments: ActivatedDevice) -> Result:
     with operator.entered(arguments.tenant_id) as database:
-        device, _ = devices.activate_device(database, arguments.licence_id, arguments.as_sent())
+        device = devices.activate_device(database, arguments.licence_id, arguments.as_sent())
     return {"id": device.id}
 
 

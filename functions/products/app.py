@@ -1,13 +1,11 @@
 """/v1/products, /v1/policies: what a vendor sells, and the rules that its licences share."""
 
-from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Any
 from uuid import UUID
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import Field
 
-from permit.contracts import Answer, Contract, Lease, Name, SeatTtl, Term
+from permit.contracts import Answer, Contract, Id, Name, answer_of, changes_of
 from permit.db import Database
 from permit.edge.operations import VendorApi
 from permit.licences import policies, products
@@ -15,7 +13,7 @@ from permit.licences.queries import policies as policy_queries
 from permit.licences.queries import products as product_queries
 from permit.licences.refusals import PolicyInUse, ProductCodeTaken
 from permit.licences.rows import Policy, Product
-from permit.licences.terms import Code, Devices, Entitlements, Id, MeterAnswer, Meters, PolicyTerms
+from permit.licences.terms import Code, MeterAnswer, PolicyTerms
 from permit.paging import PageQuery, page, place
 from permit.people.callers import Caller
 from permit.settings import VendorSettings
@@ -30,65 +28,24 @@ class ProductChange(Contract):
     name: Name
 
 
-class ProductAnswer(Answer):
-    id: UUID
-    code: str
-    name: str
-    created_at: datetime
-    archived_at: datetime | None
+class ProductAnswer(answer_of(Product)):
+    pass
 
 
 class NewPolicy(PolicyTerms):
     product_id: Id
 
 
-class PolicyChange(Contract):
+class PolicyChange(changes_of(PolicyTerms, Contract)):
     """What is left out stays; null takes a limit or a duration away."""
-
-    name: Name | None = None
-    duration: Term | None = None
-    starts: Literal["on_issue", "on_first_check"] | None = None
-    on_expiry: Literal["block", "allow", "maintain"] | None = None
-    grace: Term | None = None
-    max_devices: Devices | None = None
-    overage: Devices | None = None
-    device_required: bool | None = None
-    activation: Literal["automatic", "manual"] | None = None
-    seat_ttl: SeatTtl | None = None
-    matching: Literal["exact", "any", "two", "most", "all"] | None = None
-    unique: Literal["none", "policy", "product"] | None = None
-    lease: Lease | None = None
-    entitlements: Entitlements | None = None
-    max_releases: Devices | None = None
-    self_service: bool | None = None
-    meters: Meters | None = None
 
 
 class PolicyQuery(PageQuery):
-    product_id: Annotated[UUID, Field(strict=False)] | None = None
+    product_id: Id | None = None
 
 
-class PolicyAnswer(Answer):
-    id: UUID
-    product_id: UUID
-    name: str
-    duration: str | None
-    starts: str
-    on_expiry: str
-    grace: str | None
-    max_devices: int | None
-    overage: int
-    device_required: bool
-    activation: str
-    seat_ttl: str | None
-    matching: str
-    unique: str
-    lease: str
-    entitlements: list[str]
-    max_releases: int | None
-    self_service: bool
+class PolicyAnswer(answer_of(Policy)):
     meters: list[MeterAnswer]
-    created_at: datetime
 
 
 class ProductList(Answer):
@@ -117,7 +74,7 @@ api = VendorApi(database, settings)
 )
 def create_product(caller: Caller, request: NewProduct) -> Answer:
     """Create a product."""
-    return _product(
+    return ProductAnswer.of(
         product_queries.insert_product(
             database, caller.tenant_id, code=request.code, name=request.name
         )
@@ -129,14 +86,13 @@ def list_products(caller: Caller, query: PageQuery) -> Answer:
     """List the products, newest first."""
     where = place(query)
     rows = product_queries.list_products(database, caller.tenant_id, where)
-    found = page(rows, where, lambda row: (row.created_at, row.id))
-    return ProductList(items=[_product(row) for row in found.items], next_cursor=found.next_cursor)
+    return ProductList.of(page(rows, where, lambda row: (row.created_at, row.id)))
 
 
 @api.operation("GET", "/v1/products/{product_id}", "products.read", answer=ProductAnswer)
 def get_product(caller: Caller, product_id: UUID) -> Answer:
     """Get a product."""
-    return _product(products.get_product(database, caller.tenant_id, product_id))
+    return ProductAnswer.of(products.get_product(database, caller.tenant_id, product_id))
 
 
 @api.operation(
@@ -148,7 +104,9 @@ def get_product(caller: Caller, product_id: UUID) -> Answer:
 )
 def change_product(caller: Caller, request: ProductChange, product_id: UUID) -> Answer:
     """Rename a product; its code stays, for it is in proofs and shipped programs."""
-    return _product(products.rename_product(database, caller.tenant_id, product_id, request.name))
+    return ProductAnswer.of(
+        products.rename_product(database, caller.tenant_id, product_id, request.name)
+    )
 
 
 @api.operation(
@@ -156,7 +114,7 @@ def change_product(caller: Caller, request: ProductChange, product_id: UUID) -> 
 )
 def archive_product(caller: Caller, product_id: UUID) -> Answer:
     """Archive a product: no new licences; existing ones go on."""
-    return _product(products.archive_product(database, caller.tenant_id, product_id))
+    return ProductAnswer.of(products.archive_product(database, caller.tenant_id, product_id))
 
 
 @api.operation(
@@ -169,7 +127,9 @@ def archive_product(caller: Caller, product_id: UUID) -> Answer:
 )
 def create_policy(caller: Caller, request: NewPolicy) -> Answer:
     """Create a policy."""
-    return _policy(policies.create_policy(database, caller.tenant_id, request.product_id, request))
+    return PolicyAnswer.of(
+        policies.create_policy(database, caller.tenant_id, request.product_id, request)
+    )
 
 
 @api.operation("GET", "/v1/policies", "policies.read", query=PolicyQuery, answer=PolicyList)
@@ -177,14 +137,13 @@ def list_policies(caller: Caller, query: PolicyQuery) -> Answer:
     """List the policies, newest first; of one product where it is given."""
     where = place(query)
     rows = policy_queries.list_policies(database, caller.tenant_id, query.product_id, where)
-    found = page(rows, where, lambda row: (row.created_at, row.id))
-    return PolicyList(items=[_policy(row) for row in found.items], next_cursor=found.next_cursor)
+    return PolicyList.of(page(rows, where, lambda row: (row.created_at, row.id)))
 
 
 @api.operation("GET", "/v1/policies/{policy_id}", "policies.read", answer=PolicyAnswer)
 def get_policy(caller: Caller, policy_id: UUID) -> Answer:
     """Get a policy."""
-    return _policy(policies.get_policy(database, caller.tenant_id, policy_id))
+    return PolicyAnswer.of(policies.get_policy(database, caller.tenant_id, policy_id))
 
 
 @api.operation(
@@ -197,7 +156,7 @@ def get_policy(caller: Caller, policy_id: UUID) -> Answer:
 def change_policy(caller: Caller, request: PolicyChange, policy_id: UUID) -> Answer:
     """Change a policy; it reaches its licences at their next check."""
     changes = request.model_dump(exclude_unset=True)
-    return _policy(policies.change_policy(database, caller.tenant_id, policy_id, changes))
+    return PolicyAnswer.of(policies.change_policy(database, caller.tenant_id, policy_id, changes))
 
 
 @api.operation(
@@ -209,19 +168,6 @@ def change_policy(caller: Caller, request: PolicyChange, policy_id: UUID) -> Ans
 def delete_policy(caller: Caller, policy_id: UUID) -> None:
     """Delete a policy that has no licences."""
     policies.delete_policy(database, caller.tenant_id, policy_id)
-
-
-def _product(product: Product) -> ProductAnswer:
-    return ProductAnswer.model_validate(product, from_attributes=True)
-
-
-def _policy(policy: Policy) -> PolicyAnswer:
-    return PolicyAnswer(
-        id=policy.id,
-        product_id=policy.product_id,
-        created_at=policy.created_at,
-        **policies.terms_of(policy),
-    )
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

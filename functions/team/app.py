@@ -6,9 +6,19 @@ from uuid import UUID
 
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
-from permit.contracts import Answer, Contract, Email, Instant, Name, Password, bounded
+from permit.contracts import (
+    Answer,
+    Contract,
+    Email,
+    Id,
+    Instant,
+    Name,
+    Password,
+    answer_of,
+    bounded,
+)
 from permit.db import Database
 from permit.edge.operations import VendorApi
 from permit.errors import InvalidRequest, Refusal
@@ -32,7 +42,6 @@ from permit.people.refusals import (
     WrongProof,
 )
 from permit.people.rows import ApiKey, AuditEvent, User
-from permit.people.users import Link
 from permit.settings import TeamSettings
 
 LinkToken = Annotated[str, bounded(1, 256)]
@@ -73,15 +82,8 @@ class CodeRequest(Contract):
     code: Code
 
 
-class UserAnswer(Answer):
-    id: UUID
-    email: str
-    name: str | None
-    role: str
-    status: Literal["invited", "active", "deactivated"]
-    has_second_factor: bool
-    created_at: datetime
-    deactivated_at: datetime | None
+class UserAnswer(answer_of(User)):
+    pass
 
 
 class LinkAnswer(Answer):
@@ -120,16 +122,8 @@ class NewApiKeyRequest(Contract):
     expires_at: Instant | None = None
 
 
-class ApiKeyAnswer(Answer):
-    id: UUID
-    name: str
-    role: str
-    key_hint: str
-    created_at: datetime
-    expires_at: datetime | None
-    last_used_at: datetime | None
-    """Exact to five minutes."""
-    revoked_at: datetime | None
+class ApiKeyAnswer(answer_of(ApiKey)):
+    pass
 
 
 class NewApiKeyAnswer(ApiKeyAnswer):
@@ -143,11 +137,11 @@ class ApiKeyList(Answer):
 
 
 class AuditQuery(PageQuery):
-    actor: Annotated[UUID, Field(strict=False)] | None = None
+    actor: Id | None = None
     """The id of a user or an API key."""
     action: Name | None = None
     """As in the table of roles: licences.suspend."""
-    subject: Annotated[UUID, Field(strict=False)] | None = None
+    subject: Id | None = None
     """The id of what was changed."""
     subject_kind: Literal["product", "policy", "licence", "device", "user", "api_key"] | None = None
     since: Instant | None = None
@@ -171,18 +165,9 @@ class Subject(Answer):
     id: UUID
 
 
-class AuditEventAnswer(Answer):
-    id: UUID
-    occurred_at: datetime
+class AuditEventAnswer(answer_of(AuditEvent)):
     actor: Actor
-    action: str
     subject: Subject
-    changes: dict[str, Any]
-    """By field: from and to, or nothing for what is personal or secret."""
-    reason: str | None
-    request_id: str | None
-    address: str | None
-    """Forgotten after 90 days."""
 
 
 class AuditEventList(Answer):
@@ -211,7 +196,7 @@ def invite_user(caller: Caller, request: Invitation) -> Answer:
     """Invite a colleague: the answer has the token of a link that is good for 72 hours."""
     link = users.invite(database, caller, email=request.email, role=request.role, name=request.name)
     return InvitedAnswer(
-        **_user(link.user).model_dump(), token=link.token, token_expires_at=link.expires_at
+        **UserAnswer.of(link.user).model_dump(), token=link.token, token_expires_at=link.expires_at
     )
 
 
@@ -220,8 +205,7 @@ def list_users(caller: Caller, query: PageQuery) -> Answer:
     """List the users, newest first."""
     where = place(query)
     rows = user_queries.list_users(database, caller.tenant_id, where)
-    found = page(rows, where, lambda row: (row.created_at, row.id))
-    return UserList(items=[_user(row) for row in found.items], next_cursor=found.next_cursor)
+    return UserList.of(page(rows, where, lambda row: (row.created_at, row.id)))
 
 
 @api.operation(
@@ -267,7 +251,7 @@ def use_password_reset(request: PasswordReset) -> None:
 )
 def get_self(caller: Caller) -> Answer:
     """Who one is."""
-    return _user(own_account.get_self(database, caller))
+    return UserAnswer.of(own_account.get_self(database, caller))
 
 
 @api.operation(
@@ -280,7 +264,7 @@ def get_self(caller: Caller) -> Answer:
 )
 def change_self(caller: Caller, request: SelfChange) -> Answer:
     """Change one's name."""
-    return _user(own_account.rename_self(database, caller, request.name))
+    return UserAnswer.of(own_account.rename_self(database, caller, request.name))
 
 
 @api.operation(
@@ -321,7 +305,7 @@ def change_password(caller: Caller, request: PasswordChange) -> Response[str] | 
 def enrol_second_factor(caller: Caller) -> Answer:
     """Begin to use a second factor (TOTP, RFC 6238): it is asked for once it is confirmed."""
     enrolment = second_factors.enrol(database, caller, settings.master_keys)
-    return EnrolmentAnswer(secret=enrolment.secret, uri=enrolment.uri)
+    return EnrolmentAnswer.of(enrolment)
 
 
 @api.operation(
@@ -372,7 +356,7 @@ def remove_own_second_factor(caller: Caller, request: CodeRequest) -> Response[s
 @api.operation("GET", "/v1/users/{user_id}", "users.read", answer=UserAnswer)
 def get_user(caller: Caller, user_id: UUID) -> Answer:
     """Get a user."""
-    return _user(users.get_user(database, caller, user_id))
+    return UserAnswer.of(users.get_user(database, caller, user_id))
 
 
 @api.operation(
@@ -388,7 +372,9 @@ def get_user(caller: Caller, user_id: UUID) -> Answer:
 )
 def change_user(caller: Caller, request: UserChange, user_id: UUID) -> Answer:
     """Change a user's role; ends his sessions."""
-    return _user(users.change_member(database, caller, user_id, role=request.role, is_active=None))
+    return UserAnswer.of(
+        users.change_member(database, caller, user_id, role=request.role, is_active=None)
+    )
 
 
 @api.operation(
@@ -403,7 +389,7 @@ def change_user(caller: Caller, request: UserChange, user_id: UUID) -> Answer:
 )
 def deactivate_user(caller: Caller, user_id: UUID) -> Answer:
     """Deactivate a user: at once, with every session."""
-    return _user(users.change_member(database, caller, user_id, role=None, is_active=False))
+    return UserAnswer.of(users.change_member(database, caller, user_id, role=None, is_active=False))
 
 
 @api.operation(
@@ -415,7 +401,7 @@ def deactivate_user(caller: Caller, user_id: UUID) -> Answer:
 )
 def reactivate_user(caller: Caller, user_id: UUID) -> Answer:
     """Let a deactivated user sign in again."""
-    return _user(users.change_member(database, caller, user_id, role=None, is_active=True))
+    return UserAnswer.of(users.change_member(database, caller, user_id, role=None, is_active=True))
 
 
 @api.operation(
@@ -431,7 +417,7 @@ def reactivate_user(caller: Caller, user_id: UUID) -> Answer:
 )
 def invite_user_again(caller: Caller, user_id: UUID) -> Answer:
     """Another link for who has not accepted yet."""
-    return _link(users.invite_again(database, caller, user_id))
+    return LinkAnswer.of(users.invite_again(database, caller, user_id))
 
 
 @api.operation(
@@ -447,7 +433,7 @@ def invite_user_again(caller: Caller, user_id: UUID) -> Answer:
 )
 def reset_password(caller: Caller, user_id: UUID) -> Answer:
     """A one-time link by which a user chooses another password, good for 24 hours."""
-    return _link(users.reset_password(database, caller, user_id))
+    return LinkAnswer.of(users.reset_password(database, caller, user_id))
 
 
 @api.operation(
@@ -478,7 +464,7 @@ def create_api_key(caller: Caller, request: NewApiKeyRequest) -> Answer:
     new = api_keys.create_api_key(
         database, caller, name=request.name, role=request.role, expires_at=request.expires_at
     )
-    return NewApiKeyAnswer(**_api_key(new.api_key).model_dump(), key=new.key)
+    return NewApiKeyAnswer(**ApiKeyAnswer.of(new.api_key).model_dump(), key=new.key)
 
 
 @api.operation("GET", "/v1/api-keys", "api-keys.read", query=PageQuery, answer=ApiKeyList)
@@ -486,14 +472,13 @@ def list_api_keys(caller: Caller, query: PageQuery) -> Answer:
     """List the API keys with their last use, newest first."""
     where = place(query)
     rows = api_key_queries.list_api_keys(database, caller.tenant_id, where)
-    found = page(rows, where, lambda row: (row.created_at, row.id))
-    return ApiKeyList(items=[_api_key(row) for row in found.items], next_cursor=found.next_cursor)
+    return ApiKeyList.of(page(rows, where, lambda row: (row.created_at, row.id)))
 
 
 @api.operation("GET", "/v1/api-keys/{key_id}", "api-keys.read", answer=ApiKeyAnswer)
 def get_api_key(caller: Caller, key_id: UUID) -> Answer:
     """Get an API key, without the key itself."""
-    return _api_key(api_keys.get_api_key(database, caller, key_id))
+    return ApiKeyAnswer.of(api_keys.get_api_key(database, caller, key_id))
 
 
 @api.operation(
@@ -513,38 +498,11 @@ def list_audit_events(caller: Caller, query: AuditQuery) -> Answer:
     where = place(query)
     wanted = AuditFilter(**query.model_dump(exclude={"limit", "cursor"}))
     rows = audit_queries.list_events(database, caller.tenant_id, wanted, where)
-    found = page(rows, where, lambda row: (row.occurred_at, row.id))
-    return AuditEventList(items=[_event(row) for row in found.items], next_cursor=found.next_cursor)
+    return AuditEventList.of(page(rows, where, lambda row: (row.occurred_at, row.id)))
 
 
 def _unless_refused(refusal: Refusal | None) -> Response[str] | None:
     return None if refusal is None else api.refuse(refusal)
-
-
-def _user(user: User) -> UserAnswer:
-    return UserAnswer.model_validate(user, from_attributes=True)
-
-
-def _link(link: Link) -> LinkAnswer:
-    return LinkAnswer(user=_user(link.user), token=link.token, expires_at=link.expires_at)
-
-
-def _api_key(key: ApiKey) -> ApiKeyAnswer:
-    return ApiKeyAnswer.model_validate(key, from_attributes=True)
-
-
-def _event(event: AuditEvent) -> AuditEventAnswer:
-    return AuditEventAnswer(
-        actor=Actor.model_validate(
-            {"kind": event.actor_kind, "id": event.actor_id, "name": event.actor_name}
-        ),
-        subject=Subject(kind=event.subject_kind, id=event.subject_id),
-        **{
-            name: getattr(event, name)
-            for name in AuditEventAnswer.model_fields
-            if name not in ("actor", "subject")
-        },
-    )
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:

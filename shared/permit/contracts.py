@@ -4,15 +4,18 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, Self, TypeVar, cast, get_type_hints
+from uuid import UUID
 
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     StringConstraints,
     ValidationError,
+    create_model,
 )
 
 from permit.errors import InvalidRequest
@@ -37,7 +40,16 @@ def bounded(minimum: int, maximum: int) -> StringConstraints:
     return StringConstraints(min_length=minimum, max_length=maximum, pattern=_NO_NUL)
 
 
-class Contract(BaseModel):
+class _Discreet:
+    """Names its fields in a repr and shows no value: keys, passwords, links, or who somebody is."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(vars(self))})"
+
+    __str__ = __repr__
+
+
+class Contract(_Discreet, BaseModel):
     """A request: strict, closed, immutable. An unknown field is an error, not a typo to ignore."""
 
     model_config = ConfigDict(
@@ -61,12 +73,36 @@ class Reasoned(Contract):
     reason: Annotated[str, bounded(1, 500)] | None = None
 
 
-class Answer(BaseModel):
+class Answer(_Discreet, BaseModel):
     """What is answered."""
 
     model_config = ConfigDict(defer_build=True)
 
+    @classmethod
+    def of(cls, row: object) -> Self:
+        """Made from what has its fields as attributes: a row, or a page of rows."""
+        return cls.model_validate(row, from_attributes=True)
 
+
+def answer_of(row: type) -> type[Answer]:
+    """The base of an answer that shows every field of a row, in the row's order."""
+    fields: dict[str, Any] = {
+        name: (kind, ...) for name, kind in get_type_hints(row, include_extras=True).items()
+    }
+    return create_model(row.__name__, __base__=Answer, __module__=row.__module__, **fields)
+
+
+def changes_of(contract: type[Contract], base: type[Request]) -> type[Request]:
+    """`base` with every field of a contract, of which any may be left out.
+
+    Not with the contract's rules about several fields: those are for the whole that results.
+    """
+    kinds = get_type_hints(contract, include_extras=True)
+    fields: dict[str, Any] = {name: (kinds[name] | None, None) for name in contract.model_fields}
+    return create_model(contract.__name__, __base__=base, __module__=contract.__module__, **fields)
+
+
+Id = Annotated[UUID, Field(strict=False)]  # JSON knows no UUID: a text that is one is taken
 Name = Annotated[str, bounded(1, 200)]
 Entitlement = Annotated[str, bounded(1, 64)]
 Email = Annotated[str, bounded(3, 254), StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]

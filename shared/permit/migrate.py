@@ -224,23 +224,44 @@ def _apply_migration(connection: psycopg.Connection[Any], script: Script) -> Non
     _with_lock_retries(apply)
 
 
-def _apply_doors(connection: psycopg.Connection[Any]) -> Iterator[str]:
+def _apply_doors(connection: psycopg.Connection[Any]) -> list[str]:
+    """Those whose file has changed, all in one transaction: doors call each other.
+
+    All of them where doors of another version lie in the database (a file was renamed or removed,
+    or this is a deployment after a rollback): theirs may have replaced functions of ours.
+    """
     recorded = dict(connection.execute("SELECT name, checksum FROM permit.schema_doors").fetchall())
-    for script in _scripts(_DOORS, "*.sql"):
-        if recorded.get(script.name) == script.checksum:
-            continue
-        with _named(script), connection.transaction():
-            connection.execute("SET LOCAL ROLE permit_doors")
-            connection.execute(_literal(script.text))
-            connection.execute("SET LOCAL ROLE permit_owner")
+    scripts = _scripts(_DOORS, "*.sql")
+    if not recorded.keys() <= {script.name for script in scripts}:
+        recorded.clear()
+    changed = [script for script in scripts if recorded.get(script.name) != script.checksum]
+
+    def apply() -> None:
+        with connection.transaction():
+            for script in changed:
+                with _named(script):
+                    _apply_door(connection, script)
             connection.execute(
-                """
-                INSERT INTO permit.schema_doors (name, checksum) VALUES (%s, %s)
-                ON CONFLICT (name) DO UPDATE SET checksum = excluded.checksum, applied_at = now()
-                """,
-                (script.name, script.checksum),
+                "DELETE FROM permit.schema_doors WHERE NOT name = ANY (%s)",
+                ([script.name for script in scripts],),
             )
-        yield f"doors/{script.name}"
+
+    if changed:
+        _with_lock_retries(apply)
+    return [f"doors/{script.name}" for script in changed]
+
+
+def _apply_door(connection: psycopg.Connection[Any], script: Script) -> None:
+    connection.execute("SET LOCAL ROLE permit_doors")
+    connection.execute(_literal(script.text))
+    connection.execute("SET LOCAL ROLE permit_owner")
+    connection.execute(
+        """
+        INSERT INTO permit.schema_doors (name, checksum) VALUES (%s, %s)
+        ON CONFLICT (name) DO UPDATE SET checksum = excluded.checksum, applied_at = now()
+        """,
+        (script.name, script.checksum),
+    )
 
 
 @contextmanager

@@ -12,8 +12,7 @@ from permit.edge import idempotency
 from permit.edge.api import answer
 from permit.edge.idempotency import SentRequest
 from permit.licences import licences
-from permit.licences.licences import Order
-from permit.licences.terms import LicenceTerms
+from permit.licences.terms import LicenceRequest
 from tests.support.deployment import Deployment, Vendor
 from tests.support.racing import acting, race
 
@@ -103,7 +102,7 @@ def test_a_race_makes_one_licence(deployment: Deployment, vendor: Vendor) -> Non
     class Told(Answer):
         key: str
 
-    order = Order(policy_id=UUID(vendor.policy()), terms=LicenceTerms())
+    order = LicenceRequest(policy_id=UUID(vendor.policy()))
     sent = SentRequest(key=KEY, digest=idempotency.request_digest("the same"))
 
     def issue(database: Database, tenant_id: Any) -> str:

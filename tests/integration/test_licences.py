@@ -1,14 +1,19 @@
 """Licences over the API: issued, found, listed, changed, renewed, ended."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from permit.db import Database
+from permit.errors import InvalidRequest
 from permit.licences import licences
+from permit.licences.rows import Licence
+from permit.licences.terms import LicenceRequest
 from tests.support.deployment import Deployment, Vendor
-from tests.support.racing import acting, race
+from tests.support.racing import acting, held_up, race
 
 FIELDS = {
     *("id", "key_hint", "product", "policy_id", "holder", "status", "starts_at", "expires_at"),
@@ -234,6 +239,75 @@ def test_a_licence_moves_to_another_policy_of_its_product(
     assert ["large", "small"] == moved["granted_entitlements"]
     assert (422, "policy_id") == (refused.status, refused.body["errors"][0]["field"])
     assert larger == vendor.call("GET", path)["policy_id"]
+
+
+def test_a_move_and_a_change_at_once_both_count(deployment: Deployment, vendor: Vendor) -> None:
+    """Whoever waits for the licence's lock finds its new policy, and changes what is then there."""
+    issued, larger = issue(vendor, notes="old"), vendor.policy(name="Larger")
+    licence_id, key = UUID(issued["id"]), vendor.api_key("admin")
+
+    with held_up(
+        deployment,
+        "UPDATE permit.licences SET policy_id = %s, notes = 'moved' WHERE id = %s",
+        larger,
+        issued["id"],
+        run=acting(key, lambda d, t: licences.change(d, t, licence_id, {"max_devices": 2})),
+        function="licences",
+    ) as changing:
+        pass
+
+    changed = changing.result()
+    assert (UUID(larger), "moved", 2) == (changed.policy_id, changed.notes, changed.max_devices)
+
+
+def test_a_move_and_a_renewal_at_once_both_count(deployment: Deployment, vendor: Vendor) -> None:
+    """The licence is renewed by the policy that it has by then."""
+    issued, longer = issue(vendor, vendor.policy(duration="P1D")), vendor.policy(duration="P1Y")
+    licence_id, key = UUID(issued["id"]), vendor.api_key("admin")
+
+    with held_up(
+        deployment,
+        "UPDATE permit.licences SET policy_id = %s WHERE id = %s",
+        longer,
+        issued["id"],
+        run=acting(
+            key, lambda d, t: licences.renew(d, t, licence_id, duration=None, expires_at=None)
+        ),
+        function="licences",
+    ) as renewing:
+        pass
+
+    renewed = renewing.result().expires_at
+    assert renewed is not None
+    assert timedelta(days=365) < renewed - datetime.now(UTC)
+
+
+def test_a_limit_is_refused_by_the_policy_as_it_becomes(
+    deployment: Deployment, vendor: Vendor
+) -> None:
+    """A policy that just stops counting devices, and a licence that begins to: one gives way."""
+    policy = vendor.policy()
+    licence_id, key = UUID(issue(vendor, policy)["id"]), vendor.api_key("admin")
+    order = LicenceRequest(policy_id=UUID(policy), max_devices=2)
+    limits: list[Callable[[Database, UUID], Licence]] = [
+        lambda d, t: licences.change(d, t, licence_id, {"max_devices": 2}),
+        lambda d, t: licences.issue(d, t, order),
+    ]
+    for limit in limits:
+        deployment.sql("UPDATE permit.policies SET device_required = true WHERE id = %s", policy)
+
+        with held_up(
+            deployment,
+            "UPDATE permit.policies SET device_required = false WHERE id = %s",
+            policy,
+            run=acting(key, limit),
+            function="licences",
+        ) as limiting:
+            pass
+
+        with pytest.raises(InvalidRequest) as refused:
+            limiting.result()
+        assert (("max_devices", "the policy does not require a device"),) == refused.value.errors
 
 
 @pytest.mark.parametrize(

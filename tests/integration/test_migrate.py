@@ -38,6 +38,8 @@ def query(conninfo: dict[str, Any], statement: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(**conninfo, autocommit=True) as connection:
         connection.execute("SET ROLE permit_owner")
         cursor = connection.execute(statement)
+        while cursor.nextset():
+            pass
         return cursor.fetchall() if cursor.description else []
 
 
@@ -46,6 +48,12 @@ def add(scripts: Path, text: str, *, number: int | None = None) -> str:
     name = f"{number or required_version() + 1:04}_added.sql"
     (scripts / "migrations" / name).write_text(text)
     return name
+
+
+def add_door(scripts: Path, file: str, name: str, value: int = 1) -> None:
+    (scripts / "doors" / file).write_text(
+        f"CREATE OR REPLACE FUNCTION permit.{name}() RETURNS integer LANGUAGE sql RETURN {value};"
+    )
 
 
 def test_a_fresh_database_gets_everything(empty: dict[str, Any], scripts: Path) -> None:
@@ -121,6 +129,38 @@ def test_only_a_changed_door_is_applied_again(empty: dict[str, Any], scripts: Pa
         connection.execute("SET ROLE permit_doors")
         found = connection.execute("SELECT schema_version FROM permit.health()").fetchone()
     assert (1000 + outcome.version,) == found
+
+
+def test_changed_doors_are_applied_together_or_not_at_all(
+    empty: dict[str, Any], scripts: Path
+) -> None:
+    """They call each other, so nobody meets a new one beside an old one."""
+    migrate(empty)
+    add_door(scripts, "aa_added.sql", "added")
+    (scripts / "doors" / "zz_failing.sql").write_text("SELECT 1 / 0")
+
+    with pytest.raises(psycopg.errors.DivisionByZero) as failure:
+        migrate(empty)
+
+    assert ["in zz_failing.sql"] == failure.value.__notes__
+    assert [(None,)] == query(empty, "SELECT to_regproc('permit.added')")
+    assert [] == query(empty, "SELECT name FROM permit.schema_doors WHERE name ~ '^(aa|zz)_'")
+
+
+def test_a_door_that_moved_to_another_file_is_whose_code_runs(
+    empty: dict[str, Any], scripts: Path
+) -> None:
+    """Forward, back by a rollback, forward again: each version finds its own definition."""
+    for name, value in (("old", 1), ("new", 2), ("old", 1), ("new", 2)):
+        for file in (scripts / "doors").glob("*_moving.sql"):
+            file.unlink()
+        add_door(scripts, f"{name}_moving.sql", "moving", value)
+
+        migrate(empty)
+
+        assert [(value,)] == query(empty, "SET ROLE permit_doors; SELECT permit.moving()")
+        recorded = "SELECT name FROM permit.schema_doors WHERE name ~ '_moving'"
+        assert [(f"{name}_moving.sql",)] == query(empty, recorded)
 
 
 @pytest.mark.parametrize("kind", ["migrations", "doors"])

@@ -6,9 +6,12 @@ from permit.migrate import LOGIN_ROLES
 from tests.support.deployment import Deployment, connected
 
 DOORS = {
-    "permit_check": {"check_licence", "claim_seat", "release_device", "count_usage"},
+    "permit_check": {
+        *("check_key", "claim_seat_by_key", "release_device", "count_usage"),
+        *("check_licence", "claim_seat"),  # as the release before calls them
+    },
     "permit_login": {
-        *("admit_login", "admit_sign_in", "begin_session", "renew_session", "end_session"),
+        *("admit_sign_in", "begin_session", "renew_session", "end_session"),
         *("admit_second_factor", "begin_verified_session"),
     },
     "permit_public": {"health", "list_proof_keys"},
@@ -18,13 +21,7 @@ DOORS = {
         *("change_member", "find_link", "use_link", "admit_proof_of_self", "change_own_password"),
     },
     "permit_operator": {
-        *(
-            "enter_by_command",
-            "enter_as_operator",
-            "find_account",
-            "activate_device",
-            "seat_device",
-        ),
+        *("enter_by_command", "find_account", "seat_device"),
         *("list_sealed_keys", "list_sealed_factors", "count_sealed_keys"),
         *("replace_seal", "replace_factor_seal", "close_tenant", "erase_tenant"),
     },
@@ -33,11 +30,12 @@ DOORS = {
 FUNCTIONS = {
     "permit_vendor": {
         *("clock", "current_tenant", "is_duration", "seat_limit", "licence_status", "seats_used"),
-        *("last_checked_at", "replace_licence_key", "meters_of", "period_at"),
+        *("has_lapsed", "device_state", "last_checked_at", "replace_licence_key"),
+        *("meters_of", "period_at"),
     },
     "permit_operator": {
         *("clock", "current_tenant", "is_duration", "seat_limit", "licence_status", "seats_used"),
-        *("last_checked_at", "replace_licence_key"),
+        *("has_lapsed", "device_state", "last_checked_at", "replace_licence_key"),
     },
 }
 WRITES = {"SELECT", "INSERT", "UPDATE"}

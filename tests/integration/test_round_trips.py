@@ -21,7 +21,7 @@ def test_the_count_itself_counts(deployment: Deployment) -> None:
         deployment.vendor.licence()
 
     doors = [text.partition("permit.")[2].partition("(")[0] for text in first]
-    assert ["check_licence", "claim_seat"] == doors
+    assert ["check_key", "claim_seat_by_key"] == doors
     assert [] == others
 
 

@@ -13,7 +13,7 @@ from permit.check.facts import DeviceSent
 from permit.db import Database
 from permit.licences.queries import devices, licences, policies, products
 from permit.licences.queries.licences import LicenceFilter
-from permit.licences.terms import PolicyTerms
+from permit.licences.terms import LicenceRequest, PolicyTerms
 from permit.paging import Place
 from permit.people.queries import api_keys, audit, users
 from permit.people.queries.audit import AuditFilter
@@ -54,7 +54,11 @@ ARGUMENTS: dict[str, Callable[[dict[str, UUID]], tuple[Any, ...] | dict[str, Any
         "key_hint": "ABCDE",
         "overlap": "PT0S",
     },
-    "licences.set_terms": lambda i: (i["tenant"], i["licence"], {"expires_at": EXPIRY}),
+    "licences.set_terms": lambda i: (
+        i["tenant"],
+        i["licence"],
+        LicenceRequest(policy_id=i["policy"], expires_at=EXPIRY).model_dump(),
+    ),
     "devices.list_devices": lambda i: (i["tenant"], i["licence"], None, Place()),
     "devices.find_device": lambda i: (i["tenant"], i["licence"], i["device"]),
     "devices.set_state": lambda i: {
@@ -120,7 +124,7 @@ REFUSED: dict[str, Callable[[dict[str, UUID]], dict[str, Any]]] = {
 }
 # Doors, which take the tenant that is entered or a secret; and what pairs rows with refusals.
 ELSEWHERE = {
-    *("devices.seat_device", "licences.insert_licences", "licences.seats", "users.find_link"),
+    *("devices.seat_device", "licences.insert_licences", "users.find_link"),
     *("users.use_link", "users.change_member", "users.admit_proof_of_self"),
     "users.change_own_password",
 }
@@ -167,8 +171,9 @@ def test_no_query_sees_or_changes_a_row(deployment: Deployment, ids: dict[str, U
         for name, make in REFUSED.items():
             with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security"):
                 asked(database, name, make(ids))
-        orders = [{"index": 0, "policy_id": str(ids["policy"]), "key_hash": NOBODY.hex()}]
-        [issued] = licences.insert_licences(database, ids["tenant"], orders)
+        order = LicenceRequest(policy_id=ids["policy"]).model_dump()
+        order |= {"key_hash": NOBODY.hex(), "key_hint": "ABCDE"}
+        [issued] = licences.insert_licences(database, ids["tenant"], [order])
         device = DeviceSent(fingerprint_hash=NOBODY)
         seating = devices.seat_device(database, ids["licence"], device)
 

@@ -61,3 +61,21 @@ def expired(*, for_: timedelta, grace: timedelta = timedelta(0), **changes: Any)
     """The same licence, whose term ended so long ago, with so much grace."""
     ended_at = NOW - for_
     return facts(expires_at=ended_at, grace_ends_at=ended_at + grace, **changes)
+
+
+# The same of the function that the check has and of the one that the vendor's statements have.
+STATUS = {
+    "in force": (facts(), "active"),
+    "revoked and suspended and expired": (
+        expired(for_=DAY, revoked_at=NOW, suspended_at=NOW), "revoked"),
+    "suspended and expired": (expired(for_=DAY, suspended_at=NOW), "suspended"),
+    "waiting for its first check": (facts(starts_at=None), "not_started"),
+    "waiting, and suspended": (facts(starts_at=None, suspended_at=NOW), "suspended"),
+    "just before its start": (facts(starts_at=NOW + TICK), "not_started"),
+    "at its start": (facts(starts_at=NOW), "active"),
+    "just before its end": (expired(for_=-TICK), "active"),
+    "at its end": (expired(for_=DAY * 0), "expired"),
+    "at its end, with grace": (expired(for_=DAY * 0, grace=DAY), "grace"),
+    "at the end of grace": (expired(for_=DAY, grace=DAY), "expired"),
+    "expired, and goes on working": (expired(for_=DAY, on_expiry="allow"), "expired"),
+}  # fmt: skip

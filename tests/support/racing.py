@@ -80,7 +80,11 @@ def acting(api_key: str, work: Callable[[Database, UUID], Result]) -> Callable[[
 
 @contextmanager
 def held_up(
-    deployment: Deployment, blocker: str, *parameters: object, run: Callable[[Database], Result]
+    deployment: Deployment,
+    blocker: str,
+    *parameters: object,
+    run: Callable[[Database], Result],
+    function: str = "licence_check",
 ) -> Generator[Future[Result]]:
     """Starts `run` while an uncommitted statement, `blocker`, holds a lock that it needs.
 
@@ -88,7 +92,7 @@ def held_up(
     """
     with (
         deployment.server.connect(deployment.database) as holder,
-        check_database(deployment) as database,
+        check_database(deployment, function) as database,
         ThreadPoolExecutor(1) as pool,
     ):
         with holder.transaction():

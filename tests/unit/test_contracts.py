@@ -1,18 +1,23 @@
 """The types that every contract shares: text that can be stored, durations, objects."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from permit.contracts import (
+    Answer,
     Contract,
     Lease,
     Name,
     Overlap,
+    Reasoned,
     SeatTtl,
     StorableObject,
     Term,
+    answer_of,
+    changes_of,
     duration_seconds,
 )
 
@@ -162,3 +167,73 @@ def test_a_refusal_quotes_no_value() -> None:
     with pytest.raises(ValidationError) as refused:
         _Order.model_validate({"count": "a-licence-key"})
     assert "a-licence-key" not in str(refused.value)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    id: int
+    place: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _FullerRow(_Row):
+    note: str | None
+
+
+class _Place(Answer):
+    city: str
+
+
+class _RowAnswer(answer_of(_Row)):
+    place: _Place
+
+
+class _Rows(Answer):
+    items: list[_RowAnswer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    items: list[_Row]
+
+
+def test_an_answer_shows_what_its_row_has() -> None:
+    """Every field, in the row's order, and no more; a part may be told more exactly."""
+    row = _FullerRow(id=1, place={"city": "Bern"}, note="of another row")
+
+    assert '{"id":1,"place":{"city":"Bern"}}' == _RowAnswer.of(row).model_dump_json()
+    assert ["id", "place", "note"] == list(answer_of(_FullerRow).model_fields)
+
+
+def test_a_list_is_answered_from_its_rows() -> None:
+    """A page holds rows, and its answer the answers of them."""
+    found = _Found(items=[_Row(id=1, place={"city": "Bern"})])
+
+    assert {"items": [{"id": 1, "place": {"city": "Bern"}}]} == _Rows.of(found).model_dump()
+
+
+class _Terms(Contract):
+    name: Name
+    limit: Annotated[int, Field(ge=0)] | None = None
+    tags: list[str] = Field(default_factory=list)
+
+
+class _Change(changes_of(_Terms, Reasoned)):
+    pass
+
+
+@pytest.mark.parametrize(
+    "sent", [{}, {"name": "n"}, {"limit": None, "tags": []}, {"reason": "why", "limit": 1}], ids=str
+)
+def test_a_change_takes_any_of_the_fields(sent: dict[str, Any]) -> None:
+    """Those of the contract and those of its base; what is not sent is not given."""
+    assert sent == _Change.model_validate(sent).model_dump(exclude_unset=True)
+
+
+@pytest.mark.parametrize(
+    "sent", [{"name": ""}, {"limit": -1}, {"limit": "1"}, {"reason": ""}, {"more": 1}], ids=str
+)
+def test_a_change_is_as_strict_as_what_it_changes(sent: dict[str, Any]) -> None:
+    """The same limits hold, and nothing else is taken."""
+    with pytest.raises(ValidationError):
+        _Change.model_validate(sent)

@@ -3,23 +3,7 @@
 import pytest
 
 from permit.check.facts import LicenceFacts
-from tests.support.facts import DAY, NOW, TICK, expired, facts
-
-STATUS = {
-    "in force": (facts(), "active"),
-    "revoked and suspended and expired": (
-        expired(for_=DAY, revoked_at=NOW, suspended_at=NOW), "revoked"),
-    "suspended and expired": (expired(for_=DAY, suspended_at=NOW), "suspended"),
-    "waiting for its first check": (facts(starts_at=None), "not_started"),
-    "waiting, and suspended": (facts(starts_at=None, suspended_at=NOW), "suspended"),
-    "just before its start": (facts(starts_at=NOW + TICK), "not_started"),
-    "at its start": (facts(starts_at=NOW), "active"),
-    "just before its end": (expired(for_=-TICK), "active"),
-    "at its end": (expired(for_=DAY * 0), "expired"),
-    "at its end, with grace": (expired(for_=DAY * 0, grace=DAY), "grace"),
-    "at the end of grace": (expired(for_=DAY, grace=DAY), "expired"),
-    "expired, and goes on working": (expired(for_=DAY, on_expiry="allow"), "expired"),
-}  # fmt: skip
+from tests.support.facts import DAY, NOW, STATUS, TICK, expired, facts
 
 
 @pytest.mark.parametrize("name", STATUS)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from permit.security.origin import is_proven, parse_origin_secrets
+from permit.security.origin import is_proven, parse_origin_secrets, viewer_address
 from permit.security.secret_formats import MalformedSecret
 from tests.support.deployment import FUNCTION_OF, Deployment
 from tests.support.servers import Server
@@ -78,3 +78,18 @@ def test_short_secrets_are_refused(text: str) -> None:
 def test_odd_headers_prove_nothing(headers: dict[str, Any]) -> None:
     """Not even a lone surrogate, which cannot be encoded."""
     assert not is_proven(headers, (SECRET.encode(),))
+
+
+@pytest.mark.parametrize(
+    ("viewer", "expected"),
+    [
+        pytest.param("198.51.100.10:46532", "198.51.100.10", id="IPv4"),
+        pytest.param("2001:db8::1:46532", "2001:db8::1", id="IPv6"),
+        pytest.param("[2001:db8::1]:46532", "2001:db8::1", id="IPv6 in brackets"),
+        pytest.param("", None, id="none"),
+        pytest.param("somewhere:1", None, id="no address"),
+    ],
+)
+def test_viewers_address_is_read_from_cloudfronts_header(viewer: str, expected: str | None) -> None:
+    """With or without brackets, and without the port."""
+    assert expected == viewer_address({"cloudfront-viewer-address": viewer})

@@ -3,7 +3,7 @@
 import pytest
 
 from permit.security.secret_formats import MalformedSecret
-from permit.security.throttling import network, parse_throttle_key, throttle_keys, viewer_address
+from permit.security.throttling import network, parse_throttle_key, throttle_keys
 
 SECRET = bytes(32)
 
@@ -72,18 +72,3 @@ def test_the_secret_is_64_hexadecimal_digits() -> None:
     for text in ("", "ab" * 31, "xy" * 32, "ab " * 32):
         with pytest.raises(MalformedSecret, match="throttle key"):
             parse_throttle_key(text)
-
-
-@pytest.mark.parametrize(
-    ("viewer", "expected"),
-    [
-        pytest.param("198.51.100.10:46532", "198.51.100.10", id="IPv4"),
-        pytest.param("2001:db8::1:46532", "2001:db8::1", id="IPv6"),
-        pytest.param("[2001:db8::1]:46532", "2001:db8::1", id="IPv6 in brackets"),
-        pytest.param("", None, id="none"),
-        pytest.param("somewhere:1", None, id="no address"),
-    ],
-)
-def test_viewers_address_is_read_from_cloudfronts_header(viewer: str, expected: str | None) -> None:
-    """With or without brackets, and without the port."""
-    assert expected == viewer_address({"cloudfront-viewer-address": viewer})

@@ -1,6 +1,6 @@
 """Rows as the queries return them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -8,7 +8,10 @@ from uuid import UUID
 
 @dataclass(frozen=True, kw_only=True)
 class LicenceFacts:
-    """All that a verdict is made from, read at one instant of the database's clock."""
+    """All that a verdict is made from, read at one instant of the database's clock.
+
+    By name from permit.check_key, whose answer may have more: see docs/architecture.md, "Releases".
+    """
 
     checked_at: datetime
     tenant_id: UUID
@@ -39,7 +42,7 @@ class LicenceFacts:
     last_seen_at: datetime | None
     seat_lapses_at: datetime | None
     kid: str
-    sealed_key: bytes
+    sealed_key: bytes = field(repr=False)
     master_version: str
     seats_ahead: int = 0
     """How many seats were taken before this device's; 0 while the limit is not in question."""
@@ -81,7 +84,7 @@ class LicenceFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class SeatClaim:
-    """`answer` is as the check's, `refused` says why there is no seat."""
+    """What permit.claim_seat_by_key answered: the facts as check_key has them, and why no seat."""
 
     answer: Any
     refused: str | None

@@ -1,5 +1,6 @@
 """The check and the release, each one call of a door."""
 
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,14 +10,9 @@ from psycopg.types.json import Jsonb
 from permit.check.facts import DeviceSent, LicenceFacts, ReleaseOutcome, SeatClaim
 from permit.db import Database
 
-# In the order of permit.check_licence's array, which ends with the facts of the policy.
-_FACTS = (
-    *("checked_at", "tenant_id", "licence_id", "licence_revision", "metadata"),
-    *("licence_entitlements", "key_valid_until", "revoked_at", "suspended_at", "starts_at"),
-    *("expires_at", "grace_ends_at", "max_devices", "devices_used", "lease_until", "device_id"),
-    *("device_state", "first_seen_at", "last_seen_at", "seat_lapses_at"),
-    *("kid", "sealed_key", "master_version"),
-)
+_FIELDS = tuple(field.name for field in fields(LicenceFacts))
+# What the door leaves out where the limit is not in question: most checks.
+_NOTHING_MORE = {"used_elsewhere": False, "seats_ahead": 0, "seated_devices": None}
 _INSTANTS = (
     *("checked_at", "key_valid_until", "revoked_at", "suspended_at", "starts_at", "expires_at"),
     *("grace_ends_at", "lease_until", "first_seen_at", "last_seen_at", "seat_lapses_at"),
@@ -29,7 +25,7 @@ def find_facts(
     """What decides the check of this key; refreshes the device's last_seen_at when it is due."""
     answer = database.fetch_value(
         """
-        SELECT permit.check_licence(
+        SELECT permit.check_key(
             %(key_hash)s, %(fingerprint_hash)s, %(components)s, %(name)s, %(platform)s)
         """,
         _parameters(key_hash, device),
@@ -45,7 +41,7 @@ def claim_seat(
     claim = database.fetch_one(
         SeatClaim,
         """
-        SELECT answer, refused FROM permit.claim_seat(
+        SELECT answer, refused FROM permit.claim_seat_by_key(
             %(key_hash)s, %(fingerprint_hash)s, %(components)s, %(name)s, %(platform)s,
             %(licence_revision)s, %(policy_revision)s, %(unchanged_until)s)
         """,
@@ -122,22 +118,21 @@ def _parameters(key_hash: bytes, device: DeviceSent | None) -> dict[str, object]
     }
 
 
-def _facts(
-    answer: tuple[list[Any], dict[str, Any] | None] | None, *, refused: str | None
-) -> LicenceFacts | None:
-    """What permit.check_licence answered: [[*facts, policy], more]."""
+def _facts(answer: dict[str, Any] | None, *, refused: str | None) -> LicenceFacts | None:
+    """What permit.check_key answered, by name.
+
+    A newer door may say more than is known here. What is missing raises KeyError: no verdict is
+    made from less than it needs.
+    """
     if answer is None:
         return None
-    (*facts, policy), more = answer
-    row: dict[str, Any] = dict(zip(_FACTS, facts, strict=True)) | policy
+    more = answer["more"] or _NOTHING_MORE
+    row: dict[str, Any] = {**answer["policy_facts"], **more, **answer, "refused": refused}
     for name in _INSTANTS:
         if row[name] is not None:
             row[name] = datetime.fromisoformat(row[name])
-    granted = {*row.pop("policy_entitlements"), *row.pop("licence_entitlements")}
-    lapses_at = row["seat_lapses_at"]
-    if row["device_state"] == "seated" and lapses_at is not None and lapses_at <= row["checked_at"]:
-        row["device_state"] = "lapsed"
     for name in ("tenant_id", "licence_id", "device_id"):
         row[name] = row[name] and UUID(row[name])
     row["sealed_key"] = bytes.fromhex(row["sealed_key"].removeprefix("\\x"))
-    return LicenceFacts(**row, entitlements=sorted(granted), refused=refused, **(more or {}))
+    row["entitlements"] = sorted({*row["policy_entitlements"], *row["licence_entitlements"]})
+    return LicenceFacts(**{name: row[name] for name in _FIELDS})

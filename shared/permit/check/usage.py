@@ -1,6 +1,6 @@
 """Metered usage: counted while the licence is in force, and never past its limit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,7 +28,7 @@ _ATTEMPTS = 4
 class UsageSent:
     meter: str
     quantity: int
-    idempotency_key: str | None
+    idempotency_key: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

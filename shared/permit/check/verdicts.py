@@ -54,7 +54,7 @@ def _is_seat_missing(facts: LicenceFacts, _: Question) -> bool:
 
 
 def _is_beyond(facts: LicenceFacts, question: Question, *, overage: int) -> bool:
-    """Whether this device's place in the order of the seats is past the limit and so much more."""
+    """Whether this device's place in the order of the seats is beyond `max_devices` + `overage`."""
     if not question.has_device or facts.max_devices is None:
         return False
     place = facts.seats_ahead if facts.has_seat else facts.devices_used

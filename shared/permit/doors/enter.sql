@@ -1,9 +1,9 @@
 -- How a transaction becomes a tenant's. The settings end with the transaction; being made inside a
 -- function they pin no session of RDS Proxy. permit.actor says who acts, permit.request what is
--- noted of his request: {action, reason, request_id, address}.
+-- noted of the request: {action, reason, request_id, address}.
 
--- For a user of the tenant. His role as it is now; null for one who was deactivated, or whose token
--- was made before his sessions were ended or his role was changed.
+-- For a user of the tenant. Answers with the user's role as it is now; null for a user who was
+-- deactivated, or whose token is older than the last end of their sessions or change of their role.
 CREATE OR REPLACE FUNCTION permit.enter(
     p_tenant_id uuid, p_user_id uuid, p_session_version integer, p_request jsonb
 ) RETURNS text
@@ -46,7 +46,7 @@ BEGIN
         RETURN;
     END IF;
     IF coalesce(v_last_used <= v_now - interval '5 minutes', true) THEN
-        -- Whom another request of this key makes wait, need not write it too.
+        -- Skip the write if another request of this key is already doing it.
         UPDATE permit.api_keys AS k
            SET last_used_at = v_now
          WHERE k.id IN (SELECT u.id FROM permit.api_keys AS u
@@ -57,7 +57,7 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION permit.enter_with_api_key(bytea, jsonb) TO permit_vendor;
 
--- For the operator, whom IAM has let in; a tenant that is being erased is not there any more.
+-- For the operator, who was let in by IAM; a tenant that is being erased is refused.
 CREATE OR REPLACE FUNCTION permit.enter_by_command(p_tenant_id uuid, p_command text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
 BEGIN
@@ -70,15 +70,6 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION permit.enter_by_command(uuid, text) TO permit_operator;
-
--- As the version before calls it.
-CREATE OR REPLACE FUNCTION permit.enter_as_operator(p_tenant_id uuid) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
-BEGIN
-    PERFORM permit.enter_by_command(p_tenant_id, NULL);
-END
-$$;
-GRANT EXECUTE ON FUNCTION permit.enter_as_operator(uuid) TO permit_operator;
 
 CREATE OR REPLACE FUNCTION permit.act_as(
     p_tenant_id uuid, p_kind text, p_actor_id uuid, p_role text, p_request jsonb

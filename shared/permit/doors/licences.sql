@@ -1,4 +1,5 @@
--- What the vendor sees of a licence beyond its row. Each runs with its caller's rights.
+-- What is true of a licence and its devices now, beyond their rows: for the doors, and for the vendor's
+-- statements. Each runs with its caller's rights.
 
 CREATE OR REPLACE FUNCTION permit.licence_status(
     p_revoked_at timestamptz, p_suspended_at timestamptz, p_starts_at timestamptz,
@@ -16,6 +17,28 @@ GRANT EXECUTE ON FUNCTION permit.licence_status(
     timestamptz, timestamptz, timestamptz, timestamptz, interval, timestamptz)
    TO permit_vendor, permit_operator;
 
+-- Whether a seat was not used for so long that it is free: the one place that says when. Written as
+-- one expression, which the planner takes into the statement; null: the seat is not floating.
+CREATE OR REPLACE FUNCTION permit.has_lapsed(
+    p_last_seen_at timestamptz, p_seat_ttl interval, p_now timestamptz
+) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+    SELECT coalesce(p_last_seen_at + p_seat_ttl <= p_now, false)
+$$;
+GRANT EXECUTE ON FUNCTION permit.has_lapsed(timestamptz, interval, timestamptz)
+   TO permit_vendor, permit_operator;
+
+-- A device's state; a seat that has lapsed is free before its row is marked so.
+CREATE OR REPLACE FUNCTION permit.device_state(
+    p_state text, p_last_seen_at timestamptz, p_seat_ttl interval, p_now timestamptz
+) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN p_state = 'seated' AND permit.has_lapsed(p_last_seen_at, p_seat_ttl, p_now)
+                THEN 'lapsed' ELSE p_state END
+$$;
+GRANT EXECUTE ON FUNCTION permit.device_state(text, timestamptz, interval, timestamptz)
+   TO permit_vendor, permit_operator;
+
 CREATE OR REPLACE FUNCTION permit.seats_used(
     p_tenant_id uuid, p_licence_id uuid, p_seat_ttl interval, p_now timestamptz
 ) RETURNS bigint
@@ -23,7 +46,7 @@ LANGUAGE sql STABLE AS $$
     SELECT count(*)
       FROM permit.devices AS d
      WHERE d.tenant_id = p_tenant_id AND d.licence_id = p_licence_id AND d.state = 'seated'
-       AND (p_seat_ttl IS NULL OR d.last_seen_at + p_seat_ttl > p_now)
+       AND NOT permit.has_lapsed(d.last_seen_at, p_seat_ttl, p_now)
 $$;
 GRANT EXECUTE ON FUNCTION permit.seats_used(uuid, uuid, interval, timestamptz)
    TO permit_vendor, permit_operator;

@@ -19,7 +19,7 @@ BEGIN
         ON CONFLICT (key) DO NOTHING;
 
     PERFORM FROM permit.login_throttle AS t WHERE t.key = ANY (p_keys) ORDER BY t.key FOR UPDATE;
-    -- Read again: an attempt that was let in during the wait is past, and not yet to come.
+    -- Read the clock again: another attempt may have been admitted while this one waited.
     v_now := permit.clock();
 
     SELECT ceil(extract(epoch FROM max(t.blocked_until) - v_now))
@@ -100,28 +100,6 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION permit.admit_sign_in(text, bytea[], integer[], integer[]) TO permit_login;
 
--- As the version before calls it.
-CREATE OR REPLACE FUNCTION permit.admit_login(
-    p_email               text,
-    p_keys                bytea[],
-    p_free_attempts       integer[],
-    p_delay_caps          integer[],
-    OUT retry_after       integer,
-    OUT tenant_id         uuid,
-    OUT user_id           uuid,
-    OUT role              text,
-    OUT session_version   integer,
-    OUT password_hash     text
-)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
-BEGIN
-    SELECT a.retry_after, a.tenant_id, a.user_id, a.role, a.session_version, a.password_hash
-      INTO retry_after, tenant_id, user_id, role, session_version, password_hash
-      FROM permit.admit_sign_in(p_email, p_keys, p_free_attempts, p_delay_caps) AS a;
-END
-$$;
-GRANT EXECUTE ON FUNCTION permit.admit_login(text, bytea[], integer[], integer[]) TO permit_login;
-
 -- The second step, counted like the first. Nothing but retry_after while it is blocked, nothing at
 -- all where the user has changed since the first, or has no second factor any more.
 CREATE OR REPLACE FUNCTION permit.admit_second_factor(
@@ -190,7 +168,7 @@ GRANT EXECUTE ON FUNCTION permit.begin_verified_session(
 
 -- A complete login: begins the session, forgets the attempts on p_keys, keeps the renewed hash.
 -- False where the user changed since admission (deactivated, another password), and for one with a
--- second factor, who is not through yet.
+-- second factor, who has a second step to pass.
 CREATE OR REPLACE FUNCTION permit.begin_session(
     p_tenant_id       uuid,
     p_user_id         uuid,

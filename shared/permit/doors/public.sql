@@ -8,7 +8,7 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION permit.health() TO permit_public;
 
--- The coming, the present and the past keys whose proofs may still be in use (a lease is at most a
+-- The next, the current and the retired keys whose proofs may still be in use (a lease is at most a
 -- year), never a withdrawn one. No rows: there is no such tenant.
 CREATE OR REPLACE FUNCTION permit.list_proof_keys(p_tenant_id uuid)
 RETURNS TABLE (kid text, public_key bytea)

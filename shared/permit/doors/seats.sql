@@ -9,82 +9,113 @@ LANGUAGE sql STABLE AS $$
       FROM permit.devices AS d
      WHERE d.licence_id = p_licence_id
        AND d.state = 'seated'
-       AND (p_seat_ttl IS NULL OR d.last_seen_at + p_seat_ttl > p_now)
+       AND NOT permit.has_lapsed(d.last_seen_at, p_seat_ttl, p_now)
      ORDER BY d.seated_at, d.id
      LIMIT p_at_most
 $$;
 
--- Was this fingerprint ever seated under another licence of the policy (or, without one, of the
--- product), before p_before (null: at any time)?
+-- The seats of a licence, its overage included; null: unlimited.
+CREATE OR REPLACE FUNCTION permit.most_seats(p_licence permit.licences, p_policy permit.policies)
+RETURNS integer
+LANGUAGE sql STABLE AS $$
+    SELECT permit.seat_limit(p_licence.max_devices, p_policy.max_devices) + p_policy.overage
+$$;
+
+-- Marks the seats that have lapsed, so that those which are left can be counted. The caller holds the
+-- lock on the licence.
+CREATE OR REPLACE FUNCTION permit.mark_lapsed(
+    p_licence permit.licences, p_policy permit.policies, p_now timestamptz
+) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE permit.devices AS d
+       SET state = 'lapsed'
+     WHERE d.licence_id = p_licence.id AND d.state = 'seated'
+       AND permit.has_lapsed(d.last_seen_at, p_policy.seat_ttl_interval, p_now);
+END
+$$;
+
+-- Whether every seat is taken, once those that lapsed are marked.
+CREATE OR REPLACE FUNCTION permit.is_full(p_licence permit.licences, p_policy permit.policies)
+RETURNS boolean
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN coalesce(permit.most_seats(p_licence, p_policy) <= (
+        SELECT count(*) FROM permit.devices AS d
+         WHERE d.licence_id = p_licence.id AND d.state = 'seated'), false);
+END
+$$;
+
+-- Was this fingerprint ever seated under another licence of the policy, or of the product, whichever it
+-- is to be unique in, before p_before (null: at any time)?
 CREATE OR REPLACE FUNCTION permit.is_used_elsewhere(
-    p_tenant_id uuid, p_licence_id uuid, p_policy_id uuid, p_product_id uuid,
-    p_fingerprint_hash bytea, p_before timestamptz
+    p_licence permit.licences, p_policy permit.policies, p_fingerprint_hash bytea,
+    p_before timestamptz
 ) RETURNS boolean
 LANGUAGE sql STABLE AS $$
     SELECT EXISTS (
         SELECT FROM (
                SELECT d.licence_id, d.first_seated_at
                  FROM permit.devices AS d
-                WHERE d.tenant_id = p_tenant_id AND d.fingerprint_hash = p_fingerprint_hash
+                WHERE d.tenant_id = p_licence.tenant_id AND d.fingerprint_hash = p_fingerprint_hash
                   AND d.first_seated_at IS NOT NULL
                UNION ALL
                SELECT r.licence_id, r.first_seated_at
                  FROM permit.retired_fingerprints AS r
-                WHERE r.tenant_id = p_tenant_id AND r.fingerprint_hash = p_fingerprint_hash
+                WHERE r.tenant_id = p_licence.tenant_id AND r.fingerprint_hash = p_fingerprint_hash
                   AND r.first_seated_at IS NOT NULL
                ) AS seen
-          JOIN permit.licences AS l ON l.tenant_id = p_tenant_id AND l.id = seen.licence_id
-         WHERE seen.licence_id <> p_licence_id
-           AND CASE WHEN p_policy_id IS NULL THEN l.product_id = p_product_id
-                    ELSE l.policy_id = p_policy_id END
+          JOIN permit.licences AS l ON l.tenant_id = p_licence.tenant_id AND l.id = seen.licence_id
+         WHERE seen.licence_id <> p_licence.id
+           AND CASE p_policy.unique_in WHEN 'policy' THEN l.policy_id = p_licence.policy_id
+                                       ELSE l.product_id = p_licence.product_id END
            AND (p_before IS NULL OR seen.first_seated_at < p_before))
 $$;
 
 -- What few checks need to know beyond the facts: whether one machine has used several licences;
 -- how many seats were taken before this device's; and, where it gets none, who holds them (at most
--- a hundred, longest unused first), so that the key's owner helps himself.
+-- a hundred, longest unused first), so that the key's owner can release one.
 CREATE OR REPLACE FUNCTION permit.special_facts(
     p_tenant_id uuid, p_licence_id uuid, p_device_id uuid, p_fingerprint_hash bytea,
     p_now timestamptz
 ) RETURNS json
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
-    v_terms     record;
+    v_licence   permit.licences;
+    v_policy    permit.policies;
     v_device    permit.devices;
     v_ahead     bigint;
     v_elsewhere boolean;
     v_seated    json;
 BEGIN
-    SELECT l.policy_id, l.product_id, p.unique_in, p.self_service, p.seat_ttl_interval AS seat_ttl,
-           permit.seat_limit(l.max_devices, p.max_devices) + p.overage AS seats
-      INTO v_terms
+    SELECT l.* INTO v_licence
       FROM permit.licences AS l
-      JOIN permit.policies AS p ON p.tenant_id = l.tenant_id AND p.id = l.policy_id
      WHERE l.tenant_id = p_tenant_id AND l.id = p_licence_id;
+    SELECT p.* INTO v_policy
+      FROM permit.policies AS p
+     WHERE p.tenant_id = p_tenant_id AND p.id = v_licence.policy_id;
     SELECT d.* INTO v_device
       FROM permit.devices AS d
      WHERE d.tenant_id = p_tenant_id AND d.id = p_device_id;
 
-    v_elsewhere := v_terms.unique_in <> 'none' AND permit.is_used_elsewhere(
-        p_tenant_id, p_licence_id,
-        CASE v_terms.unique_in WHEN 'policy' THEN v_terms.policy_id END, v_terms.product_id,
-        p_fingerprint_hash, v_device.first_seated_at);
+    v_elsewhere := v_policy.unique_in <> 'none' AND permit.is_used_elsewhere(
+        v_licence, v_policy, p_fingerprint_hash, v_device.first_seated_at);
 
     -- No further than the limit; not at all where there is none.
     SELECT count(*) INTO v_ahead
-      FROM permit.live_seats(
-               p_licence_id, v_terms.seat_ttl, p_now, coalesce(v_terms.seats, 0)) AS seat
+      FROM permit.live_seats(p_licence_id, v_policy.seat_ttl_interval, p_now,
+                             coalesce(permit.most_seats(v_licence, v_policy), 0)) AS seat
      WHERE v_device.state IS DISTINCT FROM 'seated'
-        OR v_device.last_seen_at + v_terms.seat_ttl <= p_now
+        OR permit.has_lapsed(v_device.last_seen_at, v_policy.seat_ttl_interval, p_now)
         OR (seat.seated_at, seat.id) < (v_device.seated_at, v_device.id);
 
-    IF v_terms.self_service AND v_ahead >= v_terms.seats THEN
+    IF v_policy.self_service AND v_ahead >= permit.most_seats(v_licence, v_policy) THEN
         SELECT coalesce(json_agg(json_build_object(
                    'id', seat.id, 'name', seat.name, 'platform', seat.platform,
                    'last_seen_at', seat.last_seen_at)
                ORDER BY seat.last_seen_at, seat.id), '[]')
           INTO v_seated
-          FROM permit.live_seats(p_licence_id, v_terms.seat_ttl, p_now, 100) AS seat;
+          FROM permit.live_seats(p_licence_id, v_policy.seat_ttl_interval, p_now, 100) AS seat;
     END IF;
     RETURN json_build_object('used_elsewhere', v_elsewhere, 'seats_ahead', v_ahead,
                              'seated_devices', v_seated);
@@ -153,7 +184,7 @@ $$;
 
 -- Gives a changed machine's device its new fingerprint; the old one never matches again.
 CREATE OR REPLACE FUNCTION permit.rebind_device(
-    p_device permit.devices, p_fingerprint_hash bytea, p_components jsonb, p_now timestamptz
+    p_device permit.devices, p_sent permit.devices, p_now timestamptz
 ) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -164,7 +195,7 @@ BEGIN
             p_device.first_seated_at, p_now)
         ON CONFLICT (licence_id, fingerprint_hash) DO UPDATE SET device_id = excluded.device_id;
     UPDATE permit.devices AS d
-       SET fingerprint_hash = p_fingerprint_hash, components = p_components
+       SET fingerprint_hash = p_sent.fingerprint_hash, components = p_sent.components
      WHERE d.tenant_id = p_device.tenant_id AND d.id = p_device.id;
 END
 $$;
@@ -180,19 +211,20 @@ LANGUAGE sql STABLE AS $$
            AND d.state = 'blocked')
 $$;
 
--- Seats this device: the one given, else a new one. The caller holds the lock and has counted.
+-- Seats this device: the one given, else (it has no id) a new one. The caller holds the lock and has
+-- counted.
 CREATE OR REPLACE FUNCTION permit.take_seat(
-    p_tenant_id uuid, p_licence_id uuid, p_device_id uuid, p_fingerprint_hash bytea,
-    p_components jsonb, p_device_name text, p_platform text, p_now timestamptz
+    p_licence permit.licences, p_device permit.devices, p_sent permit.devices, p_now timestamptz
 ) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
-    IF p_device_id IS NULL THEN
+    IF p_device.id IS NULL THEN
         INSERT INTO permit.devices
                (tenant_id, licence_id, fingerprint_hash, components, name, platform, state,
                 seated_at, first_seated_at, first_seen_at, last_seen_at)
-        VALUES (p_tenant_id, p_licence_id, p_fingerprint_hash, coalesce(p_components, '{}'),
-                p_device_name, p_platform, 'seated', p_now, p_now, p_now, p_now);
+        VALUES (p_licence.tenant_id, p_licence.id, p_sent.fingerprint_hash,
+                coalesce(p_sent.components, '{}'), p_sent.name, p_sent.platform, 'seated',
+                p_now, p_now, p_now, p_now);
         RETURN;
     END IF;
     UPDATE permit.devices AS d
@@ -200,67 +232,62 @@ BEGIN
            seated_at = CASE d.state WHEN 'seated' THEN d.seated_at ELSE p_now END,
            first_seated_at = coalesce(d.first_seated_at, p_now),
            last_seen_at = p_now,
-           components = coalesce(p_components, d.components),
-           name = coalesce(p_device_name, d.name),
-           platform = coalesce(p_platform, d.platform)
-     WHERE d.tenant_id = p_tenant_id AND d.id = p_device_id;
+           components = coalesce(p_sent.components, d.components),
+           name = coalesce(p_sent.name, d.name),
+           platform = coalesce(p_sent.platform, d.platform)
+     WHERE d.tenant_id = p_licence.tenant_id AND d.id = p_device.id;
 END
 $$;
 
 -- Seats the device that sends this fingerprint, or says why it gets none: 'blocked', 'elsewhere',
 -- 'manual', 'full' or 'newcomers'. Nothing is written for a refused device, but that a blocked one
--- keeps its block under new parts. The caller holds the lock on the licence.
+-- keeps its block under new parts. The caller holds the lock on the licence. Of p_sent counts what a
+-- caller says of a device: fingerprint_hash, components, name, platform.
 CREATE OR REPLACE FUNCTION permit.seat_or_refuse(
-    p_tenant_id uuid, p_licence_id uuid, p_policy_id uuid, p_product_id uuid,
-    p_seats integer, p_activation text, p_matching text, p_seat_ttl interval, p_unique_in text,
-    p_max_releases integer, p_fingerprint_hash bytea, p_components jsonb,
-    p_device_name text, p_platform text, p_now timestamptz
+    p_licence permit.licences, p_policy permit.policies, p_sent permit.devices, p_now timestamptz
 ) RETURNS text
 LANGUAGE plpgsql AS $$
 DECLARE
     v_device   permit.devices;
     v_is_match boolean := false;  -- recognised by its components, not by its fingerprint
-    v_taken    bigint;
+    v_recent   bigint;
 BEGIN
-    UPDATE permit.devices AS d
-       SET state = 'lapsed'
-     WHERE d.licence_id = p_licence_id AND d.state = 'seated'
-       AND d.last_seen_at + p_seat_ttl <= p_now;
+    PERFORM permit.mark_lapsed(p_licence, p_policy, p_now);
 
     SELECT d.* INTO v_device
       FROM permit.devices AS d
-     WHERE d.licence_id = p_licence_id AND d.fingerprint_hash = p_fingerprint_hash;
-    IF NOT FOUND AND p_matching <> 'exact' AND p_components IS NOT NULL THEN
+     WHERE d.licence_id = p_licence.id AND d.fingerprint_hash = p_sent.fingerprint_hash;
+    IF NOT FOUND AND p_policy.matching <> 'exact' AND p_sent.components IS NOT NULL THEN
         SELECT d.* INTO v_device
           FROM permit.devices AS d
-         WHERE d.tenant_id = p_tenant_id
-           AND d.id = permit.match_device(p_licence_id, p_matching, p_fingerprint_hash, p_components);
+         WHERE d.tenant_id = p_licence.tenant_id
+           AND d.id = permit.match_device(
+                   p_licence.id, p_policy.matching, p_sent.fingerprint_hash, p_sent.components);
         v_is_match := FOUND;
     END IF;
 
     -- Changing parts shakes off no block, and is not counted as a swap; nor does going back to a
     -- fingerprint that a blocked device left behind.
     IF v_device.state = 'blocked' OR v_device.id IS NULL AND permit.is_left_by_blocked(
-           p_tenant_id, p_licence_id, p_fingerprint_hash) THEN
+           p_licence.tenant_id, p_licence.id, p_sent.fingerprint_hash) THEN
         IF v_is_match THEN
-            PERFORM permit.rebind_device(v_device, p_fingerprint_hash, p_components, p_now);
+            PERFORM permit.rebind_device(v_device, p_sent, p_now);
         END IF;
         RETURN 'blocked';
     END IF;
 
     IF v_is_match AND permit.swap_available_at(
-           p_licence_id, p_max_releases, p_seat_ttl, p_now) IS NOT NULL THEN
+           p_licence.id, p_policy.max_releases, p_policy.seat_ttl_interval, p_now) IS NOT NULL THEN
         v_is_match := false;  -- out of swaps, a changed machine is a new one
         v_device := NULL;
     END IF;
 
-    IF p_unique_in <> 'none' THEN
+    IF p_policy.unique_in <> 'none' THEN
         -- Two licences may be asked about one machine at once, each under a lock of its own.
         PERFORM pg_advisory_xact_lock(hashtextextended(
-            p_tenant_id::text || encode(p_fingerprint_hash, 'hex'), 0));
+            p_licence.tenant_id::text || encode(p_sent.fingerprint_hash, 'hex'), 0));
         IF permit.is_used_elsewhere(
-               p_tenant_id, p_licence_id, CASE p_unique_in WHEN 'policy' THEN p_policy_id END,
-               p_product_id, p_fingerprint_hash,
+               p_licence, p_policy, p_sent.fingerprint_hash,
                CASE WHEN NOT v_is_match THEN v_device.first_seated_at END) THEN
             RETURN 'elsewhere';
         END IF;
@@ -268,13 +295,9 @@ BEGIN
 
     IF v_device.state IS DISTINCT FROM 'seated' THEN
         -- A lapsed device was activated once and comes back by itself.
-        IF p_activation = 'manual' AND v_device.state IS DISTINCT FROM 'lapsed' THEN
+        IF p_policy.activation = 'manual' AND v_device.state IS DISTINCT FROM 'lapsed' THEN
             RETURN 'manual';
-        END IF;
-        SELECT count(*) INTO v_taken
-          FROM permit.devices AS d
-         WHERE d.licence_id = p_licence_id AND d.state = 'seated';
-        IF v_taken >= p_seats THEN
+        ELSIF permit.is_full(p_licence, p_policy) THEN
             RETURN 'full';
         END IF;
     END IF;
@@ -282,20 +305,20 @@ BEGIN
     IF v_device.id IS NULL THEN
         -- A leaked key must not churn through devices: in an hour no more new ones than twice the
         -- seats, with room for a roll-out.
-        SELECT count(*) INTO v_taken
+        SELECT count(*) INTO v_recent
           FROM permit.devices AS d
-         WHERE d.licence_id = p_licence_id AND d.first_seen_at > p_now - interval '1 hour';
-        IF v_taken >= greatest(100, coalesce(2 * p_seats::bigint, 10000)) THEN
+         WHERE d.licence_id = p_licence.id AND d.first_seen_at > p_now - interval '1 hour';
+        IF v_recent >= greatest(100, coalesce(
+               2 * permit.most_seats(p_licence, p_policy)::bigint, 10000)) THEN
             RETURN 'newcomers';
         END IF;
     ELSIF v_is_match THEN
-        PERFORM permit.rebind_device(v_device, p_fingerprint_hash, p_components, p_now);
+        PERFORM permit.rebind_device(v_device, p_sent, p_now);
         INSERT INTO permit.swaps (tenant_id, licence_id, device_id, kind, swapped_at)
-        VALUES (p_tenant_id, p_licence_id, v_device.id, 'rebind', p_now);
+        VALUES (p_licence.tenant_id, p_licence.id, v_device.id, 'rebind', p_now);
     END IF;
 
-    PERFORM permit.take_seat(p_tenant_id, p_licence_id, v_device.id, p_fingerprint_hash,
-                             p_components, p_device_name, p_platform, p_now);
+    PERFORM permit.take_seat(p_licence, v_device, p_sent, p_now);
     RETURN NULL;
 END
 $$;

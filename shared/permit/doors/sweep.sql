@@ -18,7 +18,8 @@ BEGIN
              FROM permit.devices AS seat
              JOIN permit.licences AS l ON l.tenant_id = seat.tenant_id AND l.id = seat.licence_id
              JOIN permit.policies AS p ON p.tenant_id = l.tenant_id AND p.id = l.policy_id
-            WHERE seat.state = 'seated' AND seat.last_seen_at + p.seat_ttl_interval <= v_now
+            WHERE seat.state = 'seated'
+              AND permit.has_lapsed(seat.last_seen_at, p.seat_ttl_interval, v_now)
             LIMIT 10000
               FOR UPDATE OF seat SKIP LOCKED);
     GET DIAGNOSTICS seats_lapsed = ROW_COUNT;

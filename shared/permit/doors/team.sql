@@ -1,14 +1,14 @@
--- The team: what one user does about another, and what a link lets somebody do who is not signed in.
+-- The team: what one user changes of another, and what a one-time link allows without a sign-in.
 
--- How far a role goes; nobody grants, edits or deactivates above his own.
+-- How far a role goes; nobody grants, edits or deactivates above their own.
 CREATE OR REPLACE FUNCTION permit.rank(p_role text) RETURNS integer
 LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE p_role WHEN 'owner' THEN 3 WHEN 'admin' THEN 2 ELSE 1 END
 $$;
 
--- Changes a user's role, or whether he may sign in, which ends his sessions at once. The tenant's row
--- is locked, or two owners could demote each other. Why not, or null: 'missing', 'above' (his rank, or
--- the one to be given, is above the actor's), 'last_owner'.
+-- Changes a user's role, or whether they may sign in, which ends their sessions at once. The tenant's
+-- row is locked, or two owners could demote each other. Answers why it was refused, or null: 'missing',
+-- 'above' (the user's rank, or the one to be given, is above the actor's), 'last_owner'.
 CREATE OR REPLACE FUNCTION permit.change_member(p_user_id uuid, p_role text, p_is_active boolean)
 RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
@@ -46,7 +46,7 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION permit.change_member(uuid, text, boolean) TO permit_vendor;
 
--- Whom a link is for; null where there is none of this kind that is good now.
+-- The email of the user that a link is for; null where no link of this kind is valid now.
 CREATE OR REPLACE FUNCTION permit.find_link(p_token_hash bytea, p_kind text) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
 BEGIN
@@ -59,7 +59,7 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION permit.find_link(bytea, text) TO permit_vendor;
 
--- Sets the password of the link's user, ends his sessions, and uses up this and his other links.
+-- Sets the password of the link's user, ends their sessions, and uses up this and their other links.
 CREATE OR REPLACE FUNCTION permit.use_link(
     p_token_hash bytea, p_kind text, p_password_hash text, p_name text, p_request jsonb
 ) RETURNS boolean
@@ -91,7 +91,7 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION permit.use_link(bytea, text, text, text, jsonb) TO permit_vendor;
 
--- The acting user's own secrets, for him to prove that he is it; counted as a login attempt is.
+-- The acting user's password hash, so that they can prove who they are; counted as a login attempt.
 CREATE OR REPLACE FUNCTION permit.admit_proof_of_self(
     p_keys            bytea[],
     p_free_attempts   integer[],
@@ -112,7 +112,7 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION permit.admit_proof_of_self(bytea[], integer[], integer[]) TO permit_vendor;
 
--- Another password for the acting user, where the old one is still his; ends his sessions.
+-- Sets another password for the acting user, if the old one has not changed; ends their sessions.
 CREATE OR REPLACE FUNCTION permit.change_own_password(
     p_old_hash text, p_new_hash text, p_keys bytea[]
 ) RETURNS boolean

@@ -22,7 +22,7 @@ from permit.db import Database
 from permit.edge.refusals import MethodNotAllowed, OriginNotProven, UnsupportedMediaType
 from permit.errors import DatabaseUnavailable, InvalidRequest, NotFound, Refusal, StatementFailed
 from permit.secrets.sources import SecretSource
-from permit.security.origin import is_proven, parse_origin_secrets
+from permit.security.origin import is_proven, parse_origin_secrets, viewer_address
 
 Request = TypeVar("Request", bound=Contract)
 
@@ -101,6 +101,13 @@ class Api(APIGatewayHttpResolver):
     def base_url(self, configured: str | None) -> str:
         """Where the caller reached us: the configured address, else the API's own."""
         return configured or f"https://{self.current_event.request_context.domain_name}"
+
+    def caller_address(self) -> str:
+        """The caller's network address: CloudFront's word for it where CloudFront proves itself."""
+        event = self.current_event
+        is_locked = self._origin_secret is not None  # then only CloudFront gets this far
+        source_ip = event.request_context.http.source_ip
+        return (is_locked and viewer_address(event.headers)) or source_ip
 
     def _to_proxy_event(self, event: dict[str, Any]) -> _Event:
         return _Event(event)

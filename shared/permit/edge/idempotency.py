@@ -9,7 +9,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from aws_lambda_powertools.event_handler import Response
@@ -29,7 +29,7 @@ _NONCE_BYTES = 12
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SentRequest:
-    key: str
+    key: str = field(repr=False)
     digest: bytes
     """Of what makes two requests the same: caller, method, path and body."""
 

@@ -20,7 +20,6 @@ from permit.people.queries import callers
 from permit.security import access_tokens, api_keys
 from permit.security.access_tokens import AccessClaims, InvalidToken, UnknownKid
 from permit.security.jwk import JwkSet, parse_jwk_set
-from permit.security.throttling import viewer_address
 from permit.settings import VendorSettings
 
 Reply = Answer | Response[str] | None
@@ -52,7 +51,6 @@ class VendorApi(Api):
         self._tenants = database
         self._token_jwks = settings.token_jwks
         self._public_url = settings.public_url
-        self._trusts_viewer = settings.origin_secret is not None
         self.operations: list[Operation] = []
 
     def operation(
@@ -99,12 +97,6 @@ class VendorApi(Api):
             return run
 
         return register
-
-    def caller_address(self) -> str:
-        """The caller's network address: CloudFront's word only where it proved itself."""
-        event = self.current_event
-        source_ip = event.request_context.http.source_ip
-        return (self._trusts_viewer and viewer_address(event.headers)) or source_ip
 
     def request_facts(self, action: str, *, reason: str | None = None) -> dict[str, Any]:
         """What the audit log keeps of this request."""

@@ -1,10 +1,10 @@
 """Rows of the edge: a request that may have been answered before."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
     is_new: bool
     is_same: bool | None
-    sealed: bytes | None
+    sealed: bytes | None = field(repr=False)

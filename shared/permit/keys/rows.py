@@ -1,6 +1,6 @@
 """Rows of keys: published halves, and private halves under their seal."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID
 
 
@@ -14,5 +14,5 @@ class PublishedKey:
 class SealedKey:
     tenant_id: UUID
     kid: str
-    sealed: bytes
+    sealed: bytes = field(repr=False)
     master_version: str

@@ -7,31 +7,17 @@ from permit.db import Database
 from permit.errors import NotFound
 from permit.licences.queries import devices
 from permit.licences.refusals import DeviceBlocked, LicenceRevoked, NoFreeSeat
-from permit.licences.rows import Device, MeterUsage
+from permit.licences.rows import Device, MeterUsage, Seating
+
+_REFUSALS = {"revoked": LicenceRevoked, "blocked": DeviceBlocked, "full": NoFreeSeat}
 
 
-def activate_device(
-    database: Database, licence_id: UUID, device: DeviceSent
-) -> tuple[Device, bool]:
-    """In the entered tenant; the device, and whether the licence had not known it."""
+def activate_device(database: Database, licence_id: UUID, device: DeviceSent) -> Seating:
+    """In the entered tenant. Raises NotFound, LicenceRevoked, DeviceBlocked, NoFreeSeat."""
     seating = devices.seat_device(database, licence_id, device)
-    if seating.id is None:
-        refusal = {
-            "revoked": LicenceRevoked,
-            "blocked": DeviceBlocked,
-            "full": NoFreeSeat,
-        }.get(seating.refused or "", NotFound)
-        raise refusal
-    seated = Device(
-        id=seating.id,
-        name=seating.name,
-        platform=seating.platform,
-        state=seating.state,
-        seated_at=seating.seated_at,
-        first_seen_at=seating.first_seen_at,
-        last_seen_at=seating.last_seen_at,
-    )
-    return seated, seating.is_new
+    if seating.refused is not None:
+        raise _REFUSALS.get(seating.refused, NotFound)
+    return seating
 
 
 def release_device(

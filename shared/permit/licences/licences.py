@@ -1,14 +1,16 @@
 """The life of a licence as its vendor leads it, from issue to end; and that of its devices."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import fields
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from permit.db import Database
 from permit.errors import InvalidRequest, NotFound
+from permit.licences import policies
 from permit.licences.queries import licences
+from permit.licences.queries.policies import lock_policy
 from permit.licences.refusals import (
     LicenceNotStarted,
     LicencePerpetual,
@@ -16,86 +18,72 @@ from permit.licences.refusals import (
     PolicyWithoutDuration,
     ProductArchived,
 )
-from permit.licences.rows import Licence
-from permit.licences.terms import LicenceTerms
+from permit.licences.rows import Licence, NewLicence
+from permit.licences.terms import LicenceRequest
 from permit.security import licence_keys
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NewLicence:
-    licence: Licence
-    key: str  # shown this once: only its digest is stored
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
-    """A licence to be issued."""
-
-    policy_id: UUID
-    terms: LicenceTerms
-
 
 _REFUSALS = {
     "policy": ("policy_id", "there is no such policy"),
     "archived": ("policy_id", "the policy's product is archived"),
     "devices": ("max_devices", "the policy does not require a device"),
+    "misfit": ("policy_id", "must be a policy of the licence's product that fits its limits"),
     "term": ("expires_at", "must be after starts_at"),
 }
 
 
-def issue(database: Database, tenant_id: UUID, order: Order) -> NewLicence:
+def issue(database: Database, tenant_id: UUID, order: LicenceRequest) -> NewLicence:
     """Raises ProductArchived, or InvalidRequest with the field."""
-    [(issued, new)] = _issue(database, tenant_id, [order])
-    if issued.refused == "archived":
+    [issued] = _issue(database, tenant_id, [order])
+    if issued == "archived":
         raise ProductArchived
-    if issued.refused is not None:
-        raise InvalidRequest(_REFUSALS[issued.refused])
-    assert new is not None  # noqa: S101 (it was not refused)
-    return new
+    if isinstance(issued, str):
+        raise InvalidRequest(_REFUSALS[issued])
+    return issued
 
 
-def issue_all(database: Database, tenant_id: UUID, orders: Sequence[Order]) -> list[NewLicence]:
+def issue_all(
+    database: Database, tenant_id: UUID, orders: Sequence[LicenceRequest]
+) -> list[NewLicence]:
     """All or nothing. Raises InvalidRequest, which names each by its index."""
     outcomes = _issue(database, tenant_id, orders)
     refused = [
-        (f"licences.{issued.index}.{_REFUSALS[issued.refused][0]}", _REFUSALS[issued.refused][1])
-        for issued, _ in outcomes
-        if issued.refused is not None
+        (f"licences.{index}.{_REFUSALS[issued][0]}", _REFUSALS[issued][1])
+        for index, issued in enumerate(outcomes)
+        if isinstance(issued, str)
     ]
     if refused:
         raise InvalidRequest(*refused)
-    return [new for _, new in outcomes if new is not None]
+    return [issued for issued in outcomes if not isinstance(issued, str)]
 
 
 def get(database: Database, tenant_id: UUID, licence_id: UUID) -> Licence:
-    licence = licences.find_licence(database, tenant_id, licence_id)
-    if licence is None:
-        raise NotFound
-    return licence
+    return _found(licences.find_licence(database, tenant_id, licence_id))
 
 
 def look_up(database: Database, tenant_id: UUID, key: str) -> Licence:
     """Whose key this is, or was before it was replaced."""
     canonical = licence_keys.canonical(key)
-    found = canonical and licences.find_by_key(database, tenant_id, licence_keys.digest(canonical))
-    if not found:
+    if canonical is None:
         raise NotFound
-    return found
+    return _found(licences.find_by_key(database, tenant_id, licence_keys.digest(canonical)))
 
 
 def change(
     database: Database, tenant_id: UUID, licence_id: UUID, changes: dict[str, Any]
 ) -> Licence:
-    """Those terms that are given, by column."""
-    before = licences.lock_licence(database, tenant_id, licence_id)
-    if before is None:
-        raise NotFound
+    """What is given of its terms, by name. Raises NotFound, InvalidRequest."""
+    licence = _found(licences.lock_licence(database, tenant_id, licence_id))
     if not changes:
-        return before
-    changed = licences.set_terms(database, tenant_id, licence_id, changes)
-    if changed is None:
-        raise InvalidRequest(_why_unchanged(before, changes))
-    return changed
+        return licence
+    _refuse_misfit(database, tenant_id, licence, changes)
+    holder = {**licence.holder, **changes.get("holder", {})}
+    terms = {**terms_of(licence), **changes, "holder": holder}
+    return _found(licences.set_terms(database, tenant_id, licence_id, terms))
+
+
+def terms_of(licence: Licence) -> dict[str, Any]:
+    """All that its vendor sets of it, by name."""
+    return {name: getattr(licence, name) for name in LicenceRequest.model_fields}
 
 
 def suspend(database: Database, tenant_id: UUID, licence_id: UUID) -> Licence:
@@ -134,7 +122,8 @@ def renew(
         raise LicencePerpetual
     if expires_at is not None:
         raise InvalidRequest(("expires_at", "must be after starts_at"))
-    if duration is None and licence.policy_duration is None:
+    policy = policies.get_policy(database, tenant_id, licence.policy_id)
+    if duration is None and policy.duration is None:
         raise PolicyWithoutDuration
     raise InvalidRequest(("duration", "would end after the year 8999"))
 
@@ -150,37 +139,51 @@ def rotate_key(
     if licence is None:
         get(database, tenant_id, licence_id)
         raise LicenceRevoked
-    return NewLicence(licence=licence, key=key)
+    return _with_key(licence, key)
 
 
 def _issue(
-    database: Database, tenant_id: UUID, orders: Sequence[Order]
-) -> list[tuple[licences.Issued, NewLicence | None]]:
+    database: Database, tenant_id: UUID, orders: Sequence[LicenceRequest]
+) -> list[NewLicence | str]:
+    """Of each the licence, or why it is refused (a name of `_REFUSALS`); in their order."""
     keys = [_new_key() for _ in orders]
     sent = [
         {
-            "index": index,
-            "policy_id": str(order.policy_id),
+            **order.model_dump(include=set(LicenceRequest.model_fields)),
             "key_hash": key_hash.hex(),
             "key_hint": key_hint,
-            **_columns(order.terms),
         }
-        for index, (order, (_, key_hash, key_hint)) in enumerate(zip(orders, keys, strict=True))
+        for order, (_, key_hash, key_hint) in zip(orders, keys, strict=True)
     ]
     issued = licences.insert_licences(database, tenant_id, sent)
     return [
-        (each, each.licence and NewLicence(licence=each.licence, key=keys[each.index][0]))
-        for each in issued
+        each.refused or _with_key(each, key) for each, (key, *_) in zip(issued, keys, strict=True)
     ]
 
 
-def _columns(terms: LicenceTerms) -> dict[str, Any]:
-    values = terms.model_dump(mode="json", exclude={"holder"})
-    return {
-        **values,
-        **terms.holder.columns(),
-        "max_devices": licences.seats(terms.max_devices),
-    }
+def _with_key(licence: Licence, key: str) -> NewLicence:
+    return NewLicence(
+        **{each.name: getattr(licence, each.name) for each in fields(Licence)}, key=key
+    )
+
+
+def _refuse_misfit(
+    database: Database, tenant_id: UUID, licence: Licence, changes: dict[str, Any]
+) -> None:
+    """Raises InvalidRequest where the term would have no length, or the policy would not fit."""
+    starts_at = changes.get("starts_at", licence.starts_at)
+    expires_at = changes.get("expires_at", licence.expires_at)
+    if starts_at is not None and expires_at is not None and expires_at <= starts_at:
+        raise InvalidRequest(_REFUSALS["term"])
+    if changes.keys().isdisjoint({"policy_id", "max_devices"}):
+        return
+    # Locked, so that its rules cannot change between here and the write.
+    policy = lock_policy(database, tenant_id, changes.get("policy_id", licence.policy_id))
+    counts_devices = isinstance(changes.get("max_devices", licence.max_devices), int)
+    if policy is None or policy.product_id != licence.product_id:
+        raise InvalidRequest(_REFUSALS["misfit"])
+    if counts_devices and not policy.device_required:
+        raise InvalidRequest(_REFUSALS["devices" if "max_devices" in changes else "misfit"])
 
 
 def _act(
@@ -199,14 +202,10 @@ def _act(
     return licence
 
 
-def _why_unchanged(before: Licence, changes: dict[str, Any]) -> tuple[str, str]:
-    starts_at = changes.get("starts_at", before.starts_at)
-    expires_at = changes.get("expires_at", before.expires_at)
-    if starts_at is not None and expires_at is not None and expires_at <= starts_at:
-        return "expires_at", "must be after starts_at"
-    if changes.get("max_devices", -1) is not None and changes.get("max_devices", -1) >= 0:
-        return "max_devices", "the policy does not require a device"
-    return "policy_id", "must be a policy of the licence's product that fits its limits"
+def _found(licence: Licence | None) -> Licence:
+    if licence is None:
+        raise NotFound
+    return licence
 
 
 def _new_key() -> tuple[str, bytes, str]:

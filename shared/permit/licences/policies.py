@@ -1,6 +1,5 @@
 """The policies that licences share: created, changed, deleted."""
 
-from dataclasses import asdict
 from typing import Any
 from uuid import UUID
 
@@ -46,9 +45,7 @@ def delete_policy(database: Database, tenant_id: UUID, policy_id: UUID) -> None:
 
 def terms_of(policy: Policy) -> dict[str, Any]:
     """As they were sent."""
-    values = asdict(policy)
-    values["unique"] = values["unique_in"]
-    return {name: values[name] for name in PolicyTerms.model_fields}
+    return {name: getattr(policy, name) for name in PolicyTerms.model_fields}
 
 
 def _found_policy(policy: Policy | None) -> Policy:

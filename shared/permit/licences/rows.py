@@ -1,9 +1,14 @@
-"""Rows of the vendor's side; apart from those of the check, whose cold start would pay for them."""
+"""Rows of the vendor's side; apart from those of the check, whose cold start would pay for them.
 
-from dataclasses import dataclass
+Product, Policy, Licence, Device and MeterUsage are answered as they are: each field is public.
+"""
+
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
+
+Status = Literal["not_started", "active", "grace", "expired", "suspended", "revoked"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +37,7 @@ class Policy:
     activation: str
     seat_ttl: str | None
     matching: str
-    unique_in: str
+    unique: str
     lease: str
     entitlements: list[str]
     max_releases: int | None
@@ -43,26 +48,26 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True)
 class Licence:
-    """As its vendor sees it."""
+    """As its vendor sees it; permit.licences.terms.LicenceTerms says what each term means."""
 
     id: UUID
     key_hint: str
     product: str
     product_id: UUID
     policy_id: UUID
-    holder_name: str | None
-    holder_email: str | None
-    holder_reference: str | None
-    status: str
+    holder: dict[str, str | None]
+    status: Status
     starts_at: datetime | None
     expires_at: datetime | None
-    max_devices: int | None
-    """Its own: None is the policy's, -1 unlimited."""
+    max_devices: int | Literal["unlimited"] | None
+    """Its own limit; None: the policy's."""
     seat_limit: int | None
     """What holds, the policy's or its own; None: unlimited."""
     devices_used: int
     entitlements: list[str]
-    policy_entitlements: list[str]
+    """Its own."""
+    granted_entitlements: list[str]
+    """Its own and the policy's."""
     metadata: dict[str, Any]
     notes: str | None
     meters: list[dict[str, Any]] | None
@@ -70,8 +75,19 @@ class Licence:
     suspended_at: datetime | None
     revoked_at: datetime | None
     last_checked_at: datetime | None
-    device_required: bool
-    policy_duration: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewLicence(Licence):
+    key: str = field(repr=False)
+    """Shown this once: only its digest is stored."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Issued(Licence):
+    """A licence that was issued, or why it was not: then the rest is empty."""
+
+    refused: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,17 +102,11 @@ class Device:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seating:
-    """A device that was seated by hand, or why it was not."""
+class Seating(Device):
+    """A device that was seated by hand, or why it was not: then the rest is empty."""
 
-    id: UUID | None
-    name: str | None
-    platform: str | None
-    state: str
-    seated_at: datetime | None
-    first_seen_at: datetime
-    last_seen_at: datetime
     is_new: bool
+    """The licence had not known it."""
     refused: str | None
 
 
@@ -108,18 +118,3 @@ class MeterUsage:
     period: str | None
     period_starts_at: datetime | None
     resets_at: datetime | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Issued:
-    """One of the licences that were sent, by its index; or why it was not issued."""
-
-    index: int
-    refused: str | None
-    licence: Licence | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class IssuedRow(Licence):
-    index: int
-    refused: str | None

@@ -2,7 +2,6 @@
 
 import json
 from typing import Annotated, Literal, Self
-from uuid import UUID
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -10,6 +9,7 @@ from permit.contracts import (
     Answer,
     Contract,
     Entitlement,
+    Id,
     Instant,
     Lease,
     Name,
@@ -20,15 +20,16 @@ from permit.contracts import (
     duration_seconds,
 )
 from permit.errors import InvalidRequest
-from permit.folding import fold
 
 _METADATA_BYTES = 8 * 1024
 _MOST_DEVICES = 1_000_000
 _SHORTEST_PERIOD, _LONGEST_PERIOD = duration_seconds("PT1M"), duration_seconds("P100Y")
 
-Id = Annotated[UUID, Field(strict=False)]
 Entitlements = Annotated[list[Entitlement], Field(max_length=200)]
+# A limit is a number, and None is no limit. Only in a licence's own limit of devices does None mean
+# the policy's, so no limit is a word there.
 Devices = Annotated[int, Field(ge=0, le=_MOST_DEVICES)]
+OwnLimit = Devices | Literal["unlimited"] | None
 
 
 def _small(metadata: dict[str, object]) -> dict[str, object]:
@@ -126,13 +127,6 @@ class Holder(Contract):
     email: Annotated[str, bounded(3, 254)] | None = None
     reference: Name | None = None
 
-    def columns(self, *, given: bool = False) -> dict[str, str | None]:
-        """As it is stored, each with what it is found by; only what was `given`, if so asked."""
-        values: dict[str, str | None] = self.model_dump(exclude_unset=given)
-        return {f"holder_{name}": value for name, value in values.items()} | {
-            f"holder_{name}_folded": value and fold(value) for name, value in values.items()
-        }
-
 
 class LicenceTerms(Contract):
     """What one licence has of its own."""
@@ -140,7 +134,7 @@ class LicenceTerms(Contract):
     holder: Holder = Holder()
     starts_at: Instant | None = None
     expires_at: Instant | None = None
-    max_devices: Devices | Literal["unlimited"] | None = None
+    max_devices: OwnLimit = None
     """None: the policy's."""
     entitlements: Entitlements = Field(default_factory=list)
     metadata: Metadata = Field(default_factory=dict)
@@ -153,3 +147,7 @@ class LicenceTerms(Contract):
         if self.starts_at and self.expires_at and self.expires_at <= self.starts_at:
             raise InvalidRequest(("expires_at", "must be after starts_at"))
         return self
+
+
+class LicenceRequest(LicenceTerms):
+    policy_id: Id

@@ -1,8 +1,11 @@
-"""Rows of people: sign-ins, users, API keys, the audit log, exports."""
+"""Rows of people: sign-ins, users, API keys, the audit log, exports.
 
-from dataclasses import dataclass
+User, ApiKey and AuditEvent are answered as they are: each field is public.
+"""
+
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 
@@ -14,7 +17,7 @@ class Admission:
     """
 
     retry_after: int | None
-    password_hash: str | None
+    password_hash: str | None = field(repr=False)
     tenant_id: UUID
     user_id: UUID
     role: str
@@ -29,7 +32,7 @@ class SecondFactorAdmission:
     retry_after: int | None
     email: str
     role: str
-    totp_sealed: bytes | None
+    totp_sealed: bytes | None = field(repr=False)
     totp_master_version: str
 
 
@@ -63,7 +66,7 @@ class User:
     email: str
     name: str | None
     role: str
-    status: str
+    status: Literal["invited", "active", "deactivated"]
     has_second_factor: bool
     created_at: datetime
     deactivated_at: datetime | None
@@ -85,12 +88,9 @@ class ApiKey:
 class AuditEvent:
     id: UUID
     occurred_at: datetime
-    actor_kind: str
-    actor_id: UUID | None
-    actor_name: str | None
+    actor: dict[str, str | None]
     action: str
-    subject_kind: str
-    subject_id: UUID
+    subject: dict[str, str]
     changes: dict[str, Any]
     reason: str | None
     request_id: str | None
@@ -108,12 +108,12 @@ class LinkedUser(User):
 class ProofOfSelf:
     retry_after: int | None
     email: str | None
-    password_hash: str | None
+    password_hash: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
 class SealedFactor:
-    sealed: bytes
+    sealed: bytes = field(repr=False)
     master_version: str
     is_confirmed: bool
     used_step: int | None

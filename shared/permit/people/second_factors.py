@@ -1,6 +1,6 @@
 """Second factors: enrolled, confirmed, removed."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -25,8 +25,8 @@ from permit.security.throttling import parse_throttle_key, throttle_keys
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Enrolment:
-    secret: str
-    uri: str
+    secret: str = field(repr=False)
+    uri: str = field(repr=False)
 
 
 def enrol(database: Database, caller: Caller, master_keys: SecretSource) -> Enrolment:

@@ -1,6 +1,6 @@
 """Login, renewal and logout: the order of the steps."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from permit.db import Database
@@ -25,8 +25,8 @@ from permit.security.throttling import parse_throttle_key, throttle_keys
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tokens:
-    access_token: str
-    refresh_token: str
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
     expires_in: int  # seconds, of the access token
 
 

@@ -1,7 +1,7 @@
 """Tenants and the people of a tenant, as the operator sets them up."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
 from permit.errors import InvalidRequest, NotFound
@@ -19,7 +19,7 @@ class NewUser:
     tenant_id: UUID
     user_id: UUID
     email: str
-    generated_password: str | None  # None where the caller chose it
+    generated_password: str | None = field(repr=False)  # None where the caller chose it
 
 
 def create_tenant(

@@ -1,6 +1,6 @@
 """The people and servers of a tenant, and what each proves himself by."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, get_args
 from uuid import UUID
@@ -28,7 +28,7 @@ class Link:
     """A one-time link's token, for the vendor's own mail; shown this once."""
 
     user: User
-    token: str
+    token: str = field(repr=False)
     expires_at: datetime
 
 

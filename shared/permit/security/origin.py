@@ -2,6 +2,7 @@
 
 import hmac
 from collections.abc import Mapping
+from ipaddress import ip_address
 
 from permit.security.secret_formats import MalformedSecret
 
@@ -21,3 +22,21 @@ def is_proven(headers: Mapping[str, str], secrets: tuple[bytes, ...]) -> bool:
     """Header names are lower case, as API Gateway's HTTP API sends them."""
     given = headers.get(HEADER, "").encode("utf-8", "surrogatepass")
     return any(hmac.compare_digest(given, secret) for secret in secrets)
+
+
+def viewer_address(headers: Mapping[str, str]) -> str | None:
+    """Whom CloudFront served, if it says so; believe it only when it has proved itself.
+
+    Header names are lower case, as API Gateway's HTTP API sends them.
+    """
+    # address:port, an IPv6 address with or without brackets
+    address = headers.get("cloudfront-viewer-address", "").rpartition(":")[0].strip("[]")
+    return address if _is_address(address) else None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True

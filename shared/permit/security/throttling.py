@@ -2,7 +2,6 @@
 
 import hashlib
 import hmac
-from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
@@ -42,24 +41,6 @@ def network(address: str) -> str:
     if isinstance(parsed, IPv6Address):
         return str(parsed.ipv4_mapped or IPv6Network((parsed, 64), strict=False))
     return str(parsed)
-
-
-def viewer_address(headers: Mapping[str, str]) -> str | None:
-    """Whom CloudFront served, if it says so; believe it only when it has proved itself.
-
-    Header names are lower case, as API Gateway's HTTP API sends them.
-    """
-    # address:port, an IPv6 address with or without brackets
-    address = headers.get("cloudfront-viewer-address", "").rpartition(":")[0].strip("[]")
-    return address if _is_address(address) else None
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ip_address(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _digest(secret: bytes, *fields: str) -> bytes:

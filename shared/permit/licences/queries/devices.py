@@ -23,9 +23,8 @@ def list_devices(
           JOIN permit.licences AS l ON l.tenant_id = d.tenant_id AND l.id = d.licence_id
           JOIN permit.policies AS p ON p.tenant_id = l.tenant_id AND p.id = l.policy_id
          CROSS JOIN LATERAL (
-               SELECT CASE WHEN d.state = 'seated'
-                            AND d.last_seen_at + p.seat_ttl_interval <= permit.clock()
-                           THEN 'lapsed' ELSE d.state END
+               SELECT permit.device_state(
+                          d.state, d.last_seen_at, p.seat_ttl_interval, permit.clock())
                ) AS seat (state)
          WHERE d.tenant_id = %(tenant_id)s AND d.licence_id = %(licence_id)s
            AND (%(state)s::text IS NULL OR seat.state = %(state)s)

@@ -7,34 +7,47 @@ from typing import Any, LiteralString
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
+from pydantic_core import to_jsonable_python
 
 from permit.db import Database
-from permit.licences.rows import Issued, IssuedRow, Licence
+from permit.folding import fold
+from permit.licences.rows import Issued, Licence
 from permit.paging import Place
 
-UNLIMITED = -1
-
-# Of a licence l, its policy p and its product.
+# Terms that are stored, answered and exported as they are sent.
+PLAIN: tuple[LiteralString, ...] = ("entitlements", "metadata", "notes", "meters")
+# With those that are stored in another form (see _stored).
+_SENT: tuple[LiteralString, ...] = (
+    *("policy_id", "max_devices", "holder_name", "holder_email", "holder_reference"),
+    *("holder_name_folded", "holder_email_folded", "holder_reference_folded"),
+    *PLAIN,
+)
+# With those that the policy decides where they are not sent.
+_TERMS: LiteralString = ", ".join(("starts_at", "expires_at", *_SENT))
+# Of a licence l, its policy p and its product. In the column max_devices -1 is no limit.
 _COLUMNS: LiteralString = """
     l.id, l.key_hint, product.code AS product, l.product_id, l.policy_id,
-    l.holder_name, l.holder_email, l.holder_reference,
+    json_build_object('name', l.holder_name, 'email', l.holder_email,
+                      'reference', l.holder_reference) AS holder,
     permit.licence_status(l.revoked_at, l.suspended_at, l.starts_at, l.expires_at,
                           p.grace_interval, permit.clock()) AS status,
-    l.starts_at, l.expires_at, l.max_devices,
+    l.starts_at, l.expires_at,
+    CASE l.max_devices WHEN -1 THEN '"unlimited"' ELSE to_jsonb(l.max_devices) END AS max_devices,
     permit.seat_limit(l.max_devices, p.max_devices) AS seat_limit,
     permit.seats_used(l.tenant_id, l.id, p.seat_ttl_interval, permit.clock()) AS devices_used,
-    l.entitlements, p.entitlements AS policy_entitlements, l.metadata, l.notes, l.meters,
+    ARRAY(SELECT DISTINCT granted.name COLLATE "C"
+            FROM unnest(l.entitlements || p.entitlements) AS granted (name)
+           ORDER BY granted.name COLLATE "C") AS granted_entitlements,
     l.created_at, l.suspended_at, l.revoked_at,
     permit.last_checked_at(l.tenant_id, l.id) AS last_checked_at,
-    p.device_required, p.duration AS policy_duration
-"""
+    """ + ", ".join("l." + name for name in PLAIN)
 _RULES: LiteralString = """
       JOIN permit.policies AS p ON p.tenant_id = l.tenant_id AND p.id = l.policy_id
       JOIN permit.products AS product
         ON product.tenant_id = l.tenant_id AND product.id = l.product_id
 """
 # What a statement answers that has changed a licence, as `l` of its WITH.
-_CHANGED: LiteralString = "SELECT" + _COLUMNS + "FROM l" + _RULES
+_CHANGED: LiteralString = "SELECT" + _COLUMNS + " FROM l" + _RULES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,65 +64,63 @@ class LicenceFilter:
 def insert_licences(
     database: Database, tenant_id: UUID, sent: Sequence[dict[str, Any]]
 ) -> list[Issued]:
-    """Each with its key; where the policy starts on issue, its term begins now.
+    """Of each its terms by name, key_hash (in hexadecimal) and key_hint; answered in their order.
 
-    One that cannot be issued is refused, and the caller ends the transaction: 'policy' (there is
-    none), 'archived' (its product), 'devices' (the policy counts none), 'term' (no length).
+    Where the policy starts on issue, the term begins now. One that cannot be issued is refused,
+    and the caller ends the transaction: 'policy' (there is none), 'archived' (its product),
+    'devices' (the policy counts none), 'term' (no length).
     """
-    rows = database.fetch_all(
-        IssuedRow,
+    return database.fetch_all(
+        Issued,
         """
-        WITH sent AS (
-            SELECT s.*
-              FROM jsonb_to_recordset(%(sent)s) AS s (
-                   index integer, policy_id uuid, key_hash text, key_hint text, holder_name text,
-                   holder_email text, holder_reference text, holder_name_folded text,
-                   holder_email_folded text, holder_reference_folded text,
-                   starts_at timestamptz, expires_at timestamptz, max_devices integer,
-                   entitlements text[], metadata jsonb, notes text, meters jsonb)
+        WITH rules AS (
+            -- Locked, so that none stops counting devices while a licence begins to.
+            SELECT id, product_id, starts, duration, device_required
+              FROM permit.policies
+             WHERE tenant_id = %(tenant_id)s AND id = ANY (%(policy_ids)s)
+               FOR SHARE
         ), candidate AS (
-            SELECT s.index, gen_random_uuid() AS id, s.key_hash, s.key_hint, p.id AS policy_id,
-                   p.product_id, s.holder_name, s.holder_email, s.holder_reference,
-                   s.holder_name_folded, s.holder_email_folded, s.holder_reference_folded,
-                   term.starts_at, term.expires_at, s.max_devices, s.entitlements, s.metadata,
-                   s.notes, s.meters,
+            SELECT sent.index, sent.item ->> 'key_hash' AS key_hash, gen_random_uuid() AS id,
+                   p.product_id, t.key_hint, term.starts_at, term.expires_at,
                    CASE WHEN p.id IS NULL THEN 'policy'
                         WHEN product.archived_at IS NOT NULL THEN 'archived'
-                        WHEN s.max_devices >= 0 AND NOT p.device_required THEN 'devices'
-                        WHEN term.expires_at <= term.starts_at THEN 'term' END AS refused
-              FROM sent AS s
-              LEFT JOIN permit.policies AS p
-                ON p.tenant_id = %(tenant_id)s AND p.id = s.policy_id
+                        WHEN t.max_devices >= 0 AND NOT p.device_required THEN 'devices'
+                        WHEN term.expires_at <= term.starts_at THEN 'term' END AS refused,
+        """
+        + ", ".join("t." + name for name in _SENT)
+        + """
+              FROM jsonb_array_elements(%(sent)s) WITH ORDINALITY AS sent (item, index)
+             CROSS JOIN LATERAL jsonb_populate_record(NULL::permit.licences, sent.item) AS t
+              LEFT JOIN rules AS p ON p.id = t.policy_id
               LEFT JOIN permit.products AS product
                 ON product.tenant_id = %(tenant_id)s AND product.id = p.product_id
              CROSS JOIN LATERAL (
-                   SELECT coalesce(s.starts_at,
+                   SELECT coalesce(t.starts_at,
                                    CASE p.starts WHEN 'on_issue' THEN permit.clock() END)
                    ) AS start (starts_at)
              CROSS JOIN LATERAL (
                    SELECT start.starts_at,
-                          coalesce(s.expires_at, start.starts_at + p.duration::interval)
+                          coalesce(t.expires_at, start.starts_at + p.duration::interval)
                    ) AS term (starts_at, expires_at)
         ), l AS (
-            INSERT INTO permit.licences
-                   (tenant_id, id, product_id, policy_id, key_hint, holder_name, holder_email,
-                    holder_reference, holder_name_folded, holder_email_folded,
-                    holder_reference_folded, starts_at, expires_at, max_devices, entitlements,
-                    metadata, notes, meters)
-            SELECT %(tenant_id)s, c.id, c.product_id, c.policy_id, c.key_hint, c.holder_name,
-                   c.holder_email, c.holder_reference, c.holder_name_folded,
-                   c.holder_email_folded, c.holder_reference_folded, c.starts_at, c.expires_at,
-                   c.max_devices, c.entitlements, c.metadata, c.notes, c.meters
-              FROM candidate AS c
-             WHERE c.refused IS NULL
+            INSERT INTO permit.licences (tenant_id, id, product_id, key_hint,
+        """
+        + _TERMS
+        + """)
+            SELECT %(tenant_id)s, id, product_id, key_hint,
+        """
+        + _TERMS
+        + """
+              FROM candidate
+             WHERE refused IS NULL
             RETURNING *
         ), key AS (
             INSERT INTO permit.licence_keys (key_hash, tenant_id, licence_id)
-            SELECT decode(c.key_hash, 'hex'), %(tenant_id)s, c.id
-              FROM candidate AS c
-             WHERE c.refused IS NULL
+            SELECT decode(key_hash, 'hex'), %(tenant_id)s, id
+              FROM candidate
+             WHERE refused IS NULL
         )
-        SELECT c.index, c.refused,
+        SELECT c.refused,
         """
         + _COLUMNS
         + """
@@ -120,9 +131,12 @@ def insert_licences(
             ON product.tenant_id = l.tenant_id AND product.id = l.product_id
          ORDER BY c.index
         """,
-        {"tenant_id": tenant_id, "sent": Jsonb(list(sent))},
+        {
+            "tenant_id": tenant_id,
+            "policy_ids": list({each["policy_id"] for each in sent}),
+            "sent": Jsonb([_stored(each) for each in sent]),
+        },
     )
-    return [_issued(row) for row in rows]
 
 
 def find_licence(database: Database, tenant_id: UUID, licence_id: UUID) -> Licence | None:
@@ -130,7 +144,7 @@ def find_licence(database: Database, tenant_id: UUID, licence_id: UUID) -> Licen
         Licence,
         "SELECT"
         + _COLUMNS
-        + "FROM permit.licences AS l"
+        + " FROM permit.licences AS l"
         + _RULES
         + "WHERE l.tenant_id = %(tenant_id)s AND l.id = %(licence_id)s",
         {"tenant_id": tenant_id, "licence_id": licence_id},
@@ -141,14 +155,16 @@ def lock_licence(database: Database, tenant_id: UUID, licence_id: UUID) -> Licen
     """The lock under which seats are taken: hold it to change a device's state."""
     return database.fetch_one(
         Licence,
-        "SELECT"
-        + _COLUMNS
-        + "FROM permit.licences AS l"
-        + _RULES
-        + """
-         WHERE l.tenant_id = %(tenant_id)s AND l.id = %(licence_id)s
-           FOR NO KEY UPDATE OF l
-        """,
+        # Locked before it is joined: whoever waits for the lock finds the policy that it has then.
+        """
+        WITH l AS (
+            SELECT *
+              FROM permit.licences
+             WHERE tenant_id = %(tenant_id)s AND id = %(licence_id)s
+               FOR NO KEY UPDATE
+        )
+        """
+        + _CHANGED,
         {"tenant_id": tenant_id, "licence_id": licence_id},
     )
 
@@ -177,7 +193,7 @@ def list_licences(
         Licence,
         "SELECT"
         + _COLUMNS
-        + "FROM permit.licences AS l"
+        + " FROM permit.licences AS l"
         + _RULES
         + """
          WHERE l.tenant_id = %(tenant_id)s
@@ -288,15 +304,21 @@ def set_renewed(
     return database.fetch_one(
         Licence,
         """
-        WITH l AS (
+        WITH held AS (
+            -- Locked before it is joined, as in lock_licence.
+            SELECT tenant_id, id, policy_id
+              FROM permit.licences
+             WHERE tenant_id = %(tenant_id)s AND id = %(licence_id)s
+               FOR NO KEY UPDATE
+        ), l AS (
             -- Of the row as it is when its lock is had: two renewals at once are two.
             UPDATE permit.licences AS r
                SET expires_at = coalesce(%(expires_at)s::timestamptz,
                                          greatest(r.expires_at, permit.clock())
                                          + coalesce(%(duration)s, p.duration)::interval)
-              FROM permit.policies AS p
-             WHERE r.tenant_id = %(tenant_id)s AND r.id = %(licence_id)s
-               AND p.tenant_id = r.tenant_id AND p.id = r.policy_id
+              FROM held
+              JOIN permit.policies AS p ON p.tenant_id = held.tenant_id AND p.id = held.policy_id
+             WHERE r.tenant_id = held.tenant_id AND r.id = held.id
                AND r.revoked_at IS NULL AND r.starts_at IS NOT NULL
                AND coalesce(%(expires_at)s::timestamptz,
                             greatest(r.expires_at, permit.clock())
@@ -350,85 +372,37 @@ def replace_key(
 def set_terms(
     database: Database, tenant_id: UUID, licence_id: UUID, terms: dict[str, Any]
 ) -> Licence | None:
-    """Those given, by column; under the licence's lock.
-
-    None where the policy is not of the licence's product, or counts no devices and the licence
-    would, or the term would have no length.
-    """
-    columns = (
-        *("policy_id", "holder_name", "holder_email", "holder_reference", "starts_at"),
-        *("holder_name_folded", "holder_email_folded", "holder_reference_folded"),
-        *("expires_at", "max_devices", "entitlements", "metadata", "notes", "meters"),
-    )
-    values = {column: terms.get(column) for column in columns}
-    for column in ("metadata", "meters"):
-        values[column] = None if values[column] is None else Jsonb(values[column])
+    """All of them, by name, under the licence's lock. The caller has seen that they fit."""
     return database.fetch_one(
         Licence,
         """
-        WITH changed AS (
-            SELECT o.tenant_id, o.id, o.product_id,
-                   CASE WHEN 'policy_id' = ANY (%(given)s) THEN %(policy_id)s::uuid
-                        ELSE o.policy_id END AS policy_id,
-                   CASE WHEN 'holder_name' = ANY (%(given)s) THEN %(holder_name)s
-                        ELSE o.holder_name END AS holder_name,
-                   CASE WHEN 'holder_email' = ANY (%(given)s) THEN %(holder_email)s
-                        ELSE o.holder_email END AS holder_email,
-                   CASE WHEN 'holder_reference' = ANY (%(given)s) THEN %(holder_reference)s
-                        ELSE o.holder_reference END AS holder_reference,
-                   CASE WHEN 'holder_name' = ANY (%(given)s) THEN %(holder_name_folded)s
-                        ELSE o.holder_name_folded END AS holder_name_folded,
-                   CASE WHEN 'holder_email' = ANY (%(given)s) THEN %(holder_email_folded)s
-                        ELSE o.holder_email_folded END AS holder_email_folded,
-                   CASE WHEN 'holder_reference' = ANY (%(given)s) THEN %(holder_reference_folded)s
-                        ELSE o.holder_reference_folded END AS holder_reference_folded,
-                   CASE WHEN 'starts_at' = ANY (%(given)s) THEN %(starts_at)s::timestamptz
-                        ELSE o.starts_at END AS starts_at,
-                   CASE WHEN 'expires_at' = ANY (%(given)s) THEN %(expires_at)s::timestamptz
-                        ELSE o.expires_at END AS expires_at,
-                   CASE WHEN 'max_devices' = ANY (%(given)s) THEN %(max_devices)s::integer
-                        ELSE o.max_devices END AS max_devices,
-                   CASE WHEN 'entitlements' = ANY (%(given)s) THEN %(entitlements)s::text[]
-                        ELSE o.entitlements END AS entitlements,
-                   CASE WHEN 'metadata' = ANY (%(given)s) THEN %(metadata)s::jsonb
-                        ELSE o.metadata END AS metadata,
-                   CASE WHEN 'notes' = ANY (%(given)s) THEN %(notes)s
-                        ELSE o.notes END AS notes,
-                   CASE WHEN 'meters' = ANY (%(given)s) THEN %(meters)s::jsonb
-                        ELSE o.meters END AS meters
-              FROM permit.licences AS o
-             WHERE o.tenant_id = %(tenant_id)s AND o.id = %(licence_id)s
-        ), l AS (
-            UPDATE permit.licences AS r
-               SET policy_id = c.policy_id, holder_name = c.holder_name,
-                   holder_email = c.holder_email, holder_reference = c.holder_reference,
-                   holder_name_folded = c.holder_name_folded,
-                   holder_email_folded = c.holder_email_folded,
-                   holder_reference_folded = c.holder_reference_folded,
-                   starts_at = c.starts_at, expires_at = c.expires_at,
-                   max_devices = c.max_devices, entitlements = c.entitlements,
-                   metadata = c.metadata, notes = c.notes, meters = c.meters
-              FROM changed AS c
-              JOIN permit.policies AS p
-                ON p.tenant_id = c.tenant_id AND p.id = c.policy_id
-               AND p.product_id = c.product_id
-             WHERE r.tenant_id = c.tenant_id AND r.id = c.id
-               AND (p.device_required OR coalesce(c.max_devices, -1) < 0)
-               AND coalesce(c.expires_at > c.starts_at, true)
-            RETURNING r.*
+        WITH l AS (
+            UPDATE permit.licences
+               SET (
+        """
+        + _TERMS
+        + ") = (SELECT "
+        + _TERMS
+        + """
+                      FROM jsonb_populate_record(NULL::permit.licences, %(terms)s))
+             WHERE tenant_id = %(tenant_id)s AND id = %(licence_id)s
+            RETURNING *
         )
         """
         + _CHANGED,
-        {**values, "given": list(terms), "tenant_id": tenant_id, "licence_id": licence_id},
+        {"terms": Jsonb(_stored(terms)), "tenant_id": tenant_id, "licence_id": licence_id},
     )
 
 
-def seats(max_devices: int | str | None) -> int | None:
-    """A licence's own limit as it is stored."""
-    return UNLIMITED if isinstance(max_devices, str) else max_devices
-
-
-def _issued(row: IssuedRow) -> Issued:
-    values = {field.name: getattr(row, field.name) for field in fields(Licence)}
-    licence = None if row.refused is not None else Licence(**values)
-    return Issued(index=row.index, refused=row.refused, licence=licence)
+def _stored(terms: dict[str, Any]) -> dict[str, Any]:
+    """By column: the holder in parts, each with what it is found by; no limit of devices as -1."""
+    holder: dict[str, str | None] = terms["holder"]
+    is_unlimited = terms["max_devices"] == "unlimited"
+    return to_jsonable_python(
+        {
+            **terms,
+            **{f"holder_{part}": text for part, text in holder.items()},
+            **{f"holder_{part}_folded": text and fold(text) for part, text in holder.items()},
+            "max_devices": -1 if is_unlimited else terms["max_devices"],
+        }
+    )

@@ -1,6 +1,6 @@
 """The rules that a product's licences share, under the entered tenant."""
 
-from typing import Any, LiteralString
+from typing import LiteralString
 from uuid import UUID
 
 import psycopg
@@ -12,11 +12,16 @@ from permit.licences.rows import Policy
 from permit.licences.terms import PolicyTerms
 from permit.paging import Place
 
+# Terms that are stored, answered and exported as they are sent; `unique` is a word of SQL's own.
+PLAIN: tuple[LiteralString, ...] = (
+    *("name", "duration", "starts", "on_expiry", "grace", "max_devices", "overage"),
+    *("device_required", "activation", "seat_ttl", "matching", "lease", "entitlements"),
+    *("max_releases", "self_service", "meters"),
+)
+_TERMS: LiteralString = ", ".join(("unique_in", *PLAIN))
 _COLUMNS: LiteralString = """
-    p.id, p.product_id, p.name, p.duration, p.starts, p.on_expiry, p.grace, p.max_devices,
-    p.overage, p.device_required, p.activation, p.seat_ttl, p.matching, p.unique_in, p.lease,
-    p.entitlements, p.max_releases, p.self_service, p.meters, p.created_at
-"""
+    id, product_id, created_at, unique_in AS "unique",
+    """ + ", ".join(PLAIN)
 
 
 def insert_policy(
@@ -26,20 +31,22 @@ def insert_policy(
     return database.fetch_one(
         Policy,
         """
-        INSERT INTO permit.policies AS p
-               (tenant_id, product_id, name, duration, starts, on_expiry, grace, max_devices,
-                overage, device_required, activation, seat_ttl, matching, unique_in, lease,
-                entitlements, max_releases, self_service, meters)
-        SELECT product.tenant_id, product.id, %(name)s, %(duration)s, %(starts)s, %(on_expiry)s,
-               %(grace)s, %(max_devices)s, %(overage)s, %(device_required)s, %(activation)s,
-               %(seat_ttl)s, %(matching)s, %(unique)s, %(lease)s, %(entitlements)s::text[],
-               %(max_releases)s, %(self_service)s, %(meters)s
-          FROM permit.products AS product
-         WHERE product.tenant_id = %(tenant_id)s AND product.id = %(product_id)s
+        INSERT INTO permit.policies (tenant_id, product_id,
+        """
+        + _TERMS
+        + """)
+        SELECT %(tenant_id)s, %(product_id)s,
+        """
+        + _TERMS
+        + """
+          FROM jsonb_populate_record(NULL::permit.policies, %(terms)s)
+         WHERE EXISTS (
+               SELECT FROM permit.products AS product
+                WHERE product.tenant_id = %(tenant_id)s AND product.id = %(product_id)s)
         RETURNING
         """
         + _COLUMNS,
-        {**_parameters(terms), "tenant_id": tenant_id, "product_id": product_id},
+        {"terms": _stored(terms), "tenant_id": tenant_id, "product_id": product_id},
     )
 
 
@@ -99,13 +106,13 @@ def set_terms(
         Policy,
         """
         UPDATE permit.policies AS p
-           SET name = %(name)s, duration = %(duration)s, starts = %(starts)s,
-               on_expiry = %(on_expiry)s, grace = %(grace)s, max_devices = %(max_devices)s,
-               overage = %(overage)s, device_required = %(device_required)s,
-               activation = %(activation)s, seat_ttl = %(seat_ttl)s, matching = %(matching)s,
-               unique_in = %(unique)s, lease = %(lease)s, entitlements = %(entitlements)s::text[],
-               max_releases = %(max_releases)s, self_service = %(self_service)s,
-               meters = %(meters)s
+           SET (
+        """
+        + _TERMS
+        + ") = (SELECT "
+        + _TERMS
+        + """
+                  FROM jsonb_populate_record(NULL::permit.policies, %(terms)s))
          WHERE p.tenant_id = %(tenant_id)s AND p.id = %(policy_id)s
            AND (%(device_required)s OR NOT EXISTS (
                 SELECT FROM permit.licences AS l
@@ -114,7 +121,12 @@ def set_terms(
         RETURNING
         """
         + _COLUMNS,
-        {**_parameters(terms), "tenant_id": tenant_id, "policy_id": policy_id},
+        {
+            "terms": _stored(terms),
+            "device_required": terms.device_required,
+            "tenant_id": tenant_id,
+            "policy_id": policy_id,
+        },
     )
 
 
@@ -133,6 +145,5 @@ def delete_policy(database: Database, tenant_id: UUID, policy_id: UUID) -> bool:
     return deleted == 1
 
 
-def _parameters(terms: PolicyTerms) -> dict[str, Any]:
-    given = terms.model_dump()
-    return {**given, "meters": Jsonb(given["meters"])}
+def _stored(terms: PolicyTerms) -> Jsonb:
+    return Jsonb({**terms.model_dump(mode="json"), "unique_in": terms.unique})

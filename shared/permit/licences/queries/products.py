@@ -1,5 +1,6 @@
 """What a vendor sells, under the entered tenant."""
 
+from typing import LiteralString
 from uuid import UUID
 
 import psycopg
@@ -10,6 +11,8 @@ from permit.licences.refusals import ProductCodeTaken
 from permit.licences.rows import Product
 from permit.paging import Place
 
+_COLUMNS: LiteralString = " id, code, name, created_at, archived_at "
+
 
 def insert_product(database: Database, tenant_id: UUID, *, code: str, name: str) -> Product:
     try:
@@ -18,8 +21,9 @@ def insert_product(database: Database, tenant_id: UUID, *, code: str, name: str)
             """
             INSERT INTO permit.products (tenant_id, code, name)
             VALUES (%(tenant_id)s, %(code)s, %(name)s)
-            RETURNING id, code, name, created_at, archived_at
-            """,
+            RETURNING
+            """
+            + _COLUMNS,
             {"tenant_id": tenant_id, "code": code, "name": name},
         )
     except psycopg.errors.UniqueViolation as error:
@@ -35,8 +39,9 @@ def insert_product(database: Database, tenant_id: UUID, *, code: str, name: str)
 def list_products(database: Database, tenant_id: UUID, place: Place) -> list[Product]:
     return database.fetch_all(
         Product,
-        """
-        SELECT p.id, p.code, p.name, p.created_at, p.archived_at
+        "SELECT"
+        + _COLUMNS
+        + """
           FROM permit.products AS p
          WHERE p.tenant_id = %(tenant_id)s
            AND (%(after)s::timestamptz IS NULL
@@ -51,8 +56,9 @@ def list_products(database: Database, tenant_id: UUID, place: Place) -> list[Pro
 def find_product(database: Database, tenant_id: UUID, product_id: UUID) -> Product | None:
     return database.fetch_one(
         Product,
-        """
-        SELECT id, code, name, created_at, archived_at
+        "SELECT"
+        + _COLUMNS
+        + """
           FROM permit.products
          WHERE tenant_id = %(tenant_id)s AND id = %(product_id)s
         """,
@@ -67,8 +73,9 @@ def set_name(database: Database, tenant_id: UUID, product_id: UUID, name: str) -
         UPDATE permit.products
            SET name = %(name)s
          WHERE tenant_id = %(tenant_id)s AND id = %(product_id)s
-        RETURNING id, code, name, created_at, archived_at
-        """,
+        RETURNING
+        """
+        + _COLUMNS,
         {"tenant_id": tenant_id, "product_id": product_id, "name": name},
     )
 
@@ -81,7 +88,8 @@ def set_archived(database: Database, tenant_id: UUID, product_id: UUID) -> Produ
         UPDATE permit.products
            SET archived_at = coalesce(archived_at, permit.clock())
          WHERE tenant_id = %(tenant_id)s AND id = %(product_id)s
-        RETURNING id, code, name, created_at, archived_at
-        """,
+        RETURNING
+        """
+        + _COLUMNS,
         {"tenant_id": tenant_id, "product_id": product_id},
     )

@@ -25,9 +25,12 @@ def list_events(
     return database.fetch_all(
         AuditEvent,
         """
-        SELECT e.id, e.occurred_at, e.actor_kind, e.actor_id,
-               coalesce(u.name, u.email, k.name) AS actor_name, e.action, e.subject_kind,
-               e.subject_id, e.changes, e.reason, e.request_id, e.address
+        SELECT e.id, e.occurred_at,
+               json_build_object('kind', e.actor_kind, 'id', e.actor_id,
+                                 'name', coalesce(u.name, u.email, k.name)) AS actor,
+               e.action,
+               json_build_object('kind', e.subject_kind, 'id', e.subject_id) AS subject,
+               e.changes, e.reason, e.request_id, e.address
           FROM permit.audit_events AS e
           LEFT JOIN permit.users AS u ON u.tenant_id = e.tenant_id AND u.id = e.actor_id
           LEFT JOIN permit.api_keys AS k ON k.tenant_id = e.tenant_id AND k.id = e.actor_id

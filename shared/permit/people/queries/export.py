@@ -1,13 +1,20 @@
 """Everything that is kept of a tenant, to give away or to delete; no hash and no private key."""
 
+from collections.abc import Iterable
 from typing import LiteralString
 from uuid import UUID
 
 import psycopg
 
 from permit.db import Database
+from permit.licences.queries import licences, policies
 from permit.people.refusals import TenantInUse
 from permit.people.rows import ExportedRow
+
+
+def _members(columns: Iterable[LiteralString]) -> LiteralString:
+    return ", ".join("'" + name + "', " + name for name in columns)
+
 
 # In the order of an export. Each is one tenant's by row-level security, and by its primary key.
 EXPORTS: dict[str, LiteralString] = {
@@ -49,14 +56,11 @@ EXPORTS: dict[str, LiteralString] = {
     """,
     "policy": """
         SELECT p.id, json_build_object(
-                   'id', p.id, 'product_id', p.product_id, 'name', p.name, 'duration', p.duration,
-                   'starts', p.starts, 'on_expiry', p.on_expiry, 'grace', p.grace,
-                   'max_devices', p.max_devices, 'overage', p.overage,
-                   'device_required', p.device_required, 'activation', p.activation,
-                   'seat_ttl', p.seat_ttl, 'matching', p.matching, 'unique', p.unique_in,
-                   'lease', p.lease, 'entitlements', p.entitlements,
-                   'max_releases', p.max_releases, 'self_service', p.self_service,
-                   'meters', p.meters, 'created_at', p.created_at) AS item
+                   'id', p.id, 'product_id', p.product_id, 'unique', p.unique_in,
+                   'created_at', p.created_at,
+    """
+    + _members(policies.PLAIN)
+    + """) AS item
           FROM permit.policies AS p
          WHERE p.id > %(after)s ORDER BY p.id LIMIT %(at_most)s
     """,
@@ -66,10 +70,11 @@ EXPORTS: dict[str, LiteralString] = {
                    'key_hint', l.key_hint, 'holder_name', l.holder_name,
                    'holder_email', l.holder_email, 'holder_reference', l.holder_reference,
                    'starts_at', l.starts_at, 'expires_at', l.expires_at,
-                   'max_devices', l.max_devices, 'entitlements', l.entitlements,
-                   'metadata', l.metadata, 'notes', l.notes, 'created_at', l.created_at,
+                   'max_devices', l.max_devices, 'created_at', l.created_at,
                    'suspended_at', l.suspended_at, 'revoked_at', l.revoked_at,
-                   'meters', l.meters,
+    """
+    + _members(licences.PLAIN)
+    + """,
                    'keys', (SELECT json_agg(json_build_object(
                                        'created_at', k.created_at, 'valid_until', k.valid_until)
                                    ORDER BY k.created_at)

@@ -1,0 +1,87 @@
+-- What the release before this one calls and this one does not: its code goes on running while this
+-- one is deployed, and after a rollback. Each answers to the letter what that code reads. A release
+-- later each goes by a DROP below, and that DROP a release after that.
+
+-- Of permit.check_key's facts those that the release before knows: it reads them by position and by an
+-- exact set of names, so nothing may be added here.
+CREATE OR REPLACE FUNCTION permit.facts_by_position(p_facts json) RETURNS json
+LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT json_build_array(
+               json_build_array(
+                   f.checked_at, f.tenant_id, f.licence_id, f.licence_revision, f.metadata,
+                   f.licence_entitlements, f.key_valid_until, f.revoked_at, f.suspended_at,
+                   f.starts_at, f.expires_at, f.grace_ends_at, f.max_devices, f.devices_used,
+                   f.lease_until, f.device_id, f.device_state, f.first_seen_at, f.last_seen_at,
+                   f.seat_lapses_at, f.kid, f.sealed_key, f.master_version,
+                   json_build_object(
+                       'policy_revision', p.policy_revision, 'product', p.product,
+                       'policy', p.policy, 'policy_entitlements', p.policy_entitlements,
+                       'on_expiry', p.on_expiry, 'device_required', p.device_required,
+                       'activation', p.activation, 'matching', p.matching, 'overage', p.overage)),
+               CASE WHEN f.more IS NOT NULL
+                    THEN json_build_object(
+                        'used_elsewhere', m.used_elsewhere, 'seats_ahead', m.seats_ahead,
+                        'seated_devices', m.seated_devices) END)
+      FROM json_to_record(p_facts) AS f (
+               checked_at json, tenant_id json, licence_id json, licence_revision json,
+               metadata json, licence_entitlements json, key_valid_until json, revoked_at json,
+               suspended_at json, starts_at json, expires_at json, grace_ends_at json,
+               max_devices json, devices_used json, lease_until json, device_id json,
+               device_state json, first_seen_at json, last_seen_at json, seat_lapses_at json,
+               kid json, sealed_key json, master_version json, policy_facts json, more json)
+     CROSS JOIN LATERAL json_to_record(f.policy_facts) AS p (
+               policy_revision json, product json, policy json, policy_entitlements json,
+               on_expiry json, device_required json, activation json, matching json, overage json)
+     CROSS JOIN LATERAL json_to_record(coalesce(f.more, '{}')) AS m (
+               used_elsewhere json, seats_ahead json, seated_devices json)
+$$;
+
+CREATE OR REPLACE FUNCTION permit.check_licence(
+    p_key_hash         bytea,
+    p_fingerprint_hash bytea,
+    p_components       jsonb,
+    p_device_name      text,
+    p_platform         text
+) RETURNS json
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+BEGIN
+    RETURN permit.facts_by_position(permit.check_key(
+        p_key_hash, p_fingerprint_hash, p_components, p_device_name, p_platform));
+END
+$$;
+GRANT EXECUTE ON FUNCTION permit.check_licence(bytea, bytea, jsonb, text, text) TO permit_check;
+
+CREATE OR REPLACE FUNCTION permit.claim_seat(
+    p_key_hash         bytea,
+    p_fingerprint_hash bytea,
+    p_components       jsonb,
+    p_device_name      text,
+    p_platform         text,
+    p_licence_revision integer,
+    p_policy_revision  integer,
+    p_unchanged_until  timestamptz,
+    OUT answer         json,
+    OUT refused        text
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+BEGIN
+    SELECT permit.facts_by_position(c.answer), c.refused INTO answer, refused
+      FROM permit.claim_seat_by_key(
+               p_key_hash, p_fingerprint_hash, p_components, p_device_name, p_platform,
+               p_licence_revision, p_policy_revision, p_unchanged_until) AS c;
+END
+$$;
+GRANT EXECUTE ON FUNCTION permit.claim_seat(
+    bytea, bytea, jsonb, text, text, integer, integer, timestamptz) TO permit_check;
+
+-- No code calls these any more: the release before this one did not.
+DROP FUNCTION IF EXISTS permit.activate_device(uuid, bytea, text);
+DROP FUNCTION IF EXISTS permit.admit_login(text, bytea[], integer[], integer[]);
+DROP FUNCTION IF EXISTS permit.enter_as_operator(uuid);
+
+-- What the doors of the release before have called, and a call that is under way while this release is
+-- deployed still does. To be dropped with the next one (tests/integration/test_upgrade.py reads this):
+-- permit.is_used_elsewhere(uuid,uuid,uuid,uuid,bytea,timestamp with time zone)
+-- permit.rebind_device(permit.devices,bytea,jsonb,timestamp with time zone)
+-- permit.seat_or_refuse(uuid,uuid,uuid,uuid,integer,text,text,interval,text,integer,bytea,jsonb,text,text,timestamp with time zone)
+-- permit.take_seat(uuid,uuid,uuid,bytea,jsonb,text,text,timestamp with time zone)
