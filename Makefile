@@ -49,6 +49,9 @@ endef
 .venv-checkov/.installed: requirements-checkov.txt
 	$(call environment,.venv-checkov,$<,$@)
 
+.venv-emulate/.installed: requirements-emulate.txt
+	$(call environment,.venv-emulate,$<,$@)
+
 .PHONY: setup
 setup: .venv/.installed .venv-sam/.installed ## Install what the other targets need
 
@@ -135,6 +138,15 @@ sam: setup ## Every event by `sam local invoke`, where Docker is
 	@docker info >/dev/null 2>&1 || { echo 'sam local runs functions in Docker, which does not answer' >&2; exit 1; }
 	$(PYTEST) tests/sam
 
+.PHONY: emulate
+emulate: ## The whole stack in an emulated AWS account, where Docker is
+	@if docker info >/dev/null 2>&1; then $(MAKE) emulate-here; else \
+	    echo 'SKIPPED make emulate: Docker does not answer, which its functions run in'; fi
+
+.PHONY: emulate-here
+emulate-here: setup .venv-emulate/.installed
+	$(PYTEST) tests/emulated --exitfirst
+
 .PHONY: openapi
 openapi: .venv/.installed ## Write the API's description, docs/openapi.json, and its examples
 	$(BIN)/python -m tests.support.scenario >/dev/null
@@ -165,5 +177,5 @@ bench-large: setup ## The check among 10,000,000 licences; an hour, 30 GB of dis
 
 .PHONY: clean
 clean: ## Remove what was built and installed; `make reset` drops the data
-	rm -rf .venv .venv-sam .venv-checkov .aws-sam .pytest_cache .ruff_cache
+	rm -rf .venv .venv-sam .venv-checkov .venv-emulate .aws-sam .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -3,12 +3,10 @@
 import json
 import secrets
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,7 @@ from permit.migrate import LOGIN_ROLES
 from permit.security.token_keys import TokenKeys
 from tests.support.artifacts import HOST, build
 from tests.support.event_answers import usual_answer
-from tests.support.port_forward import forwarded
+from tests.support.port_forward import bridge_address, forwarded
 from tests.support.sam_template import ROOT, events, function_of, logical_id
 from tests.support.servers import PASSWORD, embedded
 
@@ -80,9 +78,10 @@ def sam_local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SamLocal]:
         with server.connect() as connection:
             connection.execute(f"CREATE ROLE owner LOGIN CREATEROLE PASSWORD '{PASSWORD}'")
             connection.execute("CREATE DATABASE permit OWNER owner")
-        host, port = "host.docker.internal", server.port
-        if sys.platform == "linux":
-            host = bridge_address()
+        host, port = bridge_address(), server.port
+        if host is None:
+            host = "host.docker.internal"
+        else:
             port = exits.enter_context(forwarded(server.port, address=host))
         variables = folder / "variables.json"
         given = {"Parameters": values(host, port), "TokenRotationFunction": AT_AWS}
@@ -105,14 +104,6 @@ def test_sam_local_invokes_the_event(sam_local: SamLocal, event: str) -> None:
 def test_every_event_is_invoked() -> None:
     """The list above leaves none out."""
     assert set(events()) == set(EXPECTED)
-
-
-def bridge_address() -> str:
-    """Where containers find this machine: the first address of the network that they are on."""
-    subnet = "{{(index .IPAM.Config 0).Subnet}}"
-    command = ["docker", "network", "inspect", "bridge", "--format", subnet]
-    run = subprocess.run(command, check=True, capture_output=True, text=True)
-    return str(ip_network(run.stdout.strip())[1])
 
 
 def values(host: str, port: int) -> dict[str, str]:

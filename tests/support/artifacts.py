@@ -57,14 +57,14 @@ def find_python() -> Path | None:
 
 
 @cache
-def build(architecture: str) -> Artifacts:
+def build(architecture: str, source: Path = ROOT) -> Artifacts:
     """A build directory of its own, so that `make build` keeps what it made."""
-    folder = ROOT / ".aws-sam" / f"artifact-{architecture}"
+    folder = source / ".aws-sam" / f"artifact-{architecture}"
     command = [
         *(ROOT / ".venv-sam" / "bin" / "sam", "build", "--build-dir", folder),
         *("--parameter-overrides", f"Architecture={architecture}"),
     ]
-    run = subprocess.run(command, cwd=ROOT, env=_build_environment(), check=False, **_QUIETLY)
+    run = subprocess.run(command, cwd=source, env=_build_environment(), check=False, **_QUIETLY)
     assert run.returncode == 0, run.stdout
     return Artifacts(folder=folder)
 

@@ -49,7 +49,7 @@ class ProxyDouble:
         plain = to_client.transport  # which a failed handshake leaves open
         try:
             startup = await self._handshake(client, to_client)
-            if startup is not None and self.identities:
+            if startup is not None and self._takes_tokens(startup):
                 await self._as_proxy(startup, client, to_client)
             elif startup is not None:
                 behind = socket.create_connection(("127.0.0.1", self.target))
@@ -87,8 +87,7 @@ class ProxyDouble:
     async def _as_proxy(
         self, startup: bytes, client: asyncio.StreamReader, to_client: asyncio.StreamWriter
     ) -> None:
-        words = startup[8:].rstrip(b"\0").decode().split("\0")
-        parameters = dict(zip(words[::2], words[1::2], strict=True))
+        parameters = parameters_of(startup)
         unknown = parameters.keys() - _KNOWN
         if unknown:
             self._refuse(to_client, f"Feature not supported: RDS Proxy does not support {unknown}")
@@ -98,13 +97,7 @@ class ProxyDouble:
         _, size = struct.unpack("!ci", await client.readexactly(5))
         token = (await client.readexactly(size - 4)).rstrip(b"\0").decode()
         try:
-            user = verify(
-                token,
-                {identity.access_key: identity for identity in self.identities},
-                host=f"{self.host}:{self.port}",
-                region=REGION,
-                now=datetime.now(UTC),
-            )
+            user = await self._verified(token)
             if user != parameters["user"]:
                 raise Refused("a token for another user")
         except (Refused, KeyError, ValueError) as reason:
@@ -112,6 +105,15 @@ class ProxyDouble:
             return
         self.users.append(user)
         await self._join(user, parameters["database"], client, to_client)
+
+    def _takes_tokens(self, startup: bytes) -> bool:
+        return bool(self.identities)
+
+    async def _verified(self, token: str) -> str:
+        """The user whom the token lets in; raises Refused."""
+        identities = {identity.access_key: identity for identity in self.identities}
+        host = f"{self.host}:{self.port}"
+        return verify(token, identities, host=host, region=REGION, now=datetime.now(UTC))
 
     async def _join(
         self,
@@ -186,12 +188,20 @@ class ProxyDouble:
         to_client.write(struct.pack("!ci", b"E", len(body) + 4) + body)
 
 
+def parameters_of(startup: bytes) -> dict[str, str]:
+    """What a client's startup message says: user, database and its settings."""
+    words = startup[8:].rstrip(b"\0").decode().split("\0")
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
 @contextmanager
-def proxying(double: ProxyDouble) -> Generator[ProxyDouble]:
-    """On a thread with a loop of its own."""
+def proxying(
+    double: ProxyDouble, *, address: str = "127.0.0.1", port: int = 0
+) -> Generator[ProxyDouble]:
+    """On a thread with a loop of its own; the port is any free one unless it is given."""
     loop = asyncio.new_event_loop()
     loop.set_exception_handler(lambda *_: None)  # clients that break off are the point
-    server = loop.run_until_complete(asyncio.start_server(double.serve, "127.0.0.1", 0))
+    server = loop.run_until_complete(asyncio.start_server(double.serve, address, port))
     double.port = server.sockets[0].getsockname()[1]
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

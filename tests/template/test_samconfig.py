@@ -51,3 +51,20 @@ def test_sam_local_leaves_the_extension_out() -> None:
     overrides = CONFIG["default"]["local_invoke"]["parameters"]["parameter_overrides"]
 
     assert "SecretsExtension=none" in overrides.split()
+
+
+@pytest.mark.parametrize("stage", ["dev", "prod"])
+def test_deployment_of_a_stage_asks_nobody(stage: str) -> None:
+    """A pipeline has nobody to ask, and often nothing to change."""
+    deploy = CONFIG[stage]["deploy"]["parameters"]
+
+    assert deploy["confirm_changeset"] is False
+    assert deploy["fail_on_empty_changeset"] is False
+
+
+def test_only_what_customers_use_is_protected() -> None:
+    """A first deployment that fails could not be rolled back."""
+    overrides = CONFIG["prod"]["deploy"]["parameters"]["parameter_overrides"]
+
+    assert "false" == written()["Parameters"]["DeletionProtection"]["Default"]
+    assert "DeletionProtection=true" in overrides.split()

@@ -60,6 +60,18 @@ def test_the_two_subnets_are_in_two_zones_and_share_the_route_table() -> None:
     }
 
 
+def test_zones_and_addresses_can_be_chosen() -> None:
+    """Some zones of an account have no Lambda or no RDS Proxy, and addresses may be taken."""
+    subnets = made("AWS::EC2::Subnet", Zones="use1-b,use1-c")
+    zones = [subnet["AvailabilityZone"]["Fn::Select"] for subnet in subnets.values()]
+
+    assert [[index, {"Fn::Split": [",", {"Ref": "Zones"}]}] for index in (0, 1)] == zones
+    assert [{"Ref": "VpcCidr"}] == [vpc["CidrBlock"] for vpc in made("AWS::EC2::VPC").values()]
+    given = of_type("AWS::CloudFormation::Stack")["Network"]["Parameters"]
+    assert {"Ref": "VpcCidr"} == given["VpcCidr"]
+    assert {"Fn::Join": [",", {"Ref": "Zones"}]} == given["Zones"]
+
+
 def test_an_existing_network_gets_groups_and_endpoints_only() -> None:
     """Nothing of its VPC is made anew, and everything that is made lies in it."""
     resources = variant(TEMPLATE, **EXISTING)

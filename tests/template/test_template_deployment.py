@@ -109,6 +109,19 @@ def test_migration_waits_for_all_that_it_needs() -> None:
     assert not before & (ROUTED | {"Api", "Observability"})
 
 
+def test_another_database_is_migrated_too() -> None:
+    """A restored snapshot may be older than the code; its resource id is another."""
+    migration = deployed()["Migration"]["Properties"]
+
+    assert {"Fn::GetAtt": ["Database", "Outputs.DirectUsers"]} == migration["Database"]
+    assert "DBClusterResourceId" in json.dumps(nested("database")["Outputs"]["DirectUsers"])
+
+
+def test_probe_waits_for_an_api_that_answers() -> None:
+    """What it finds while the stack is made would ring the alarm of a new stack."""
+    assert {"Api", "HealthFunction", "Migration"} <= all_before("ProbeFunction")
+
+
 def test_cloudformation_hears_of_the_migration_in_time() -> None:
     """The function ends before CloudFormation stops waiting, and is not tried a second time."""
     migration = deployed()["Migration"]["Properties"]
@@ -169,6 +182,19 @@ def test_deployment_can_be_all_at_once() -> None:
     assert "AllAtOnce" in names.pop()
 
 
+@pytest.mark.parametrize("function", sorted(ROUTED))
+def test_no_alarm_stops_an_emergency(function: str) -> None:
+    """Empty, not absent: what is absent CodeDeploy keeps, and an enabled empty list it refuses."""
+
+    def watched(deployment: str) -> Any:
+        groups = of_type("AWS::CodeDeploy::DeploymentGroup", Deployment=deployment)
+        return groups[f"{function}DeploymentGroup"]["AlarmConfiguration"]
+
+    assert {} == watched("AllAtOnce")
+    assert watched("Canary10Percent5Minutes")["Enabled"]
+    assert watched("Linear10PercentEvery1Minute")["Enabled"]
+
+
 def test_concurrency_is_reserved_only_when_asked_for() -> None:
     """A new account's limit of 10 leaves nothing to reserve."""
     standard = of_type("AWS::Lambda::Function")
@@ -202,33 +228,17 @@ def test_nested_stack_has_the_outputs_that_are_used(stack: str) -> None:
     assert used <= set(nested(stack).get("Outputs", {}))
 
 
-def test_extension_comes_from_the_table_unless_it_is_given_or_left_out() -> None:
-    """An ARN for either architecture, one's own ARN, or none at all."""
+def test_extension_is_the_newest_unless_it_is_given_or_left_out() -> None:
+    """AWS's public parameter for either architecture, one's own ARN, or none at all."""
 
     def of_login(**parameters: object) -> list[Any]:
         return of_type("AWS::Lambda::Function", **parameters)["LoginFunction"]["Layers"][2:]
 
-    [arm] = of_login()
-    [intel] = of_login(Architecture="x86_64")
-    assert (["arm"], ["intel"]) == (
-        arm["Fn::Sub"][1]["Name"]["Fn::FindInMap"][2:],
-        intel["Fn::Sub"][1]["Name"]["Fn::FindInMap"][2:],
-    )
+    newest = "{{resolve:ssm:/aws/service/aws-parameters-and-secrets-lambda-extension/%s/latest}}"
+    assert [newest % "arm64"] == of_login()
+    assert [newest % "x86"] == of_login(Architecture="x86_64")
     assert [{"Ref": "SecretsExtension"}] == of_login(SecretsExtension="arn:aws:lambda:layer")
     assert [] == of_login(SecretsExtension="none")
-
-
-def test_table_of_extensions_is_whole() -> None:
-    """What the rule lets through is in the table, with an account and a version for each."""
-    table = written()["Mappings"]["SecretsExtensions"]
-    [assertion] = written()["Rules"]["ExtensionIsKnown"]["Assertions"]
-    regions = assertion["Assert"]["Fn::Or"][1]["Fn::Contains"][0]
-
-    assert sorted(table) == sorted(regions)
-    for row in table.values():
-        assert re.fullmatch(r"\d{12}", row["account"])
-        assert re.fullmatch(r"Extension-Arm64:\d+", row["arm"])
-        assert re.fullmatch(r"Extension:\d+", row["intel"])
 
 
 def test_pages_of_other_origins_are_let_in_by_parameter_only() -> None:
