@@ -92,12 +92,12 @@ def answer_of(row: type) -> type[Answer]:
 
 
 def changes_of(contract: type[Contract], base: type[Request]) -> type[Request]:
-    """`base` with every field of a contract, of which any may be left out.
+    """`base` with every field of a contract, of which any may be left out; null stays what it was.
 
     Not with the contract's rules about several fields: those are for the whole that results.
     """
     kinds = get_type_hints(contract, include_extras=True)
-    fields: dict[str, Any] = {name: (kinds[name] | None, None) for name in contract.model_fields}
+    fields: dict[str, Any] = {name: (kinds[name], LEFT_OUT) for name in contract.model_fields}
     return create_model(contract.__name__, __base__=base, __module__=contract.__module__, **fields)
 
 

@@ -9,13 +9,36 @@ from permit.check.device_spec import DeviceSpec
 from permit.contracts import Contract, Day, Email, Instant, Name, Query, Term, bounded, validate
 from permit.errors import InvalidRequest
 from permit.licences.terms import LicenceTerms
+from tests.support.described import assert_told, fields, forbidden, name_of, with_value
 from tests.support.refusals import MARK
+from tools.openapi import TAGS
+from tools.openapi.operations import load, operations
+
+
+def contracts() -> set[type[Contract]]:
+    """What every operation and every operator's command takes."""
+    found = {each.request for name in TAGS for each in operations(name)} - {None}
+    return found | {each.contract for each in load("operator").commands.values()}
 
 
 def faults(contract: type[Contract], body: object) -> dict[str, str]:
     with pytest.raises(InvalidRequest) as refused:
         validate(contract, body)
     return dict(refused.value.errors)
+
+
+@pytest.mark.parametrize("contract", sorted(contracts(), key=str), ids=lambda each: each.__name__)
+def test_every_field_is_told_in_our_words(contract: type[Contract]) -> None:
+    """Of each value that its schema forbids the field is named, in words that pydantic has not."""
+    schema = contract.model_json_schema()
+    described = dict(fields(schema, schema))
+    known = {name_of(path) for path in described}
+
+    for path, one in described.items():
+        for value in forbidden(one, schema):
+            told = faults(contract, with_value({}, path, value))
+            errors = [{"field": field, "message": message} for field, message in told.items()]
+            assert_told(errors, name_of(path), known)
 
 
 class Everything(Contract):

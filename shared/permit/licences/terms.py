@@ -203,3 +203,4 @@ class LicenceTerms(Contract):
 
 class LicenceRequest(LicenceTerms):
     policy_id: Id
+    """The id of the policy whose rules hold for the licence."""
