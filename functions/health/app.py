@@ -21,25 +21,35 @@ Status = Literal["ok", "fail"]
 
 class DatabaseCheck(Answer):
     status: Status
+    """Whether the database answers."""
     latency_ms: float | None = None
+    """How long it took to answer, in milliseconds. Null: it did not."""
 
 
 class SchemaCheck(Answer):
     status: Status
+    """Whether the schema is at least what this version needs."""
     version: int | None = None
+    """The number of the newest migration. Null: the database did not answer."""
 
 
 class Checks(Answer):
     database: DatabaseCheck
+    """The database."""
     # `schema` is taken by pydantic itself.
     schema_: SchemaCheck = Field(serialization_alias="schema")
+    """The database's schema."""
 
 
 class HealthAnswer(Answer):
     status: Status
+    """`ok` where every check is; `fail` goes with HTTP 503."""
     timestamp: datetime
+    """When the answer was made."""
     version: str
+    """The version of the service."""
     checks: Checks
+    """What was looked at."""
 
 
 settings = ApiSettings.from_environment()

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from permit.check.device_spec import DeviceSpec, LicenceKey
 from permit.contracts import (
+    LEFT_OUT,
     Answer,
     Contract,
     Entitlement,
@@ -41,35 +42,30 @@ from permit.licences.refusals import (
 )
 from permit.licences.rows import Device, Licence, MeterUsage, Status
 from permit.licences.terms import LicenceRequest, LicenceTerms, MeterAnswer
-from permit.paging import PageQuery, page, place
+from permit.paging import PageAnswer, PageQuery, page, place
 from permit.people.callers import Caller
 from permit.settings import VendorSettings
 
 _MOST_IN_A_BATCH = 1_000
-# What null takes away: what may be null from the first. But what has begun keeps a beginning.
-_MAY_BE_NULL = {
-    name for name, term in LicenceTerms.model_fields.items() if term.default is None
-} - {"starts_at"}
 
 
 class Batch(Contract):
     licences: Annotated[list[LicenceRequest], Field(min_length=1, max_length=_MOST_IN_A_BATCH)]
+    """What is issued: all of them, or none if one cannot be."""
 
 
 class PolicyMove(Reasoned):
-    policy_id: Id | None = None
-    """Another policy of the same product."""
+    policy_id: Id = LEFT_OUT
+    """The id of another policy of the same product, whose rules hold from then on."""
 
 
 class LicenceChange(changes_of(LicenceTerms, PolicyMove)):
     """What is left out stays; null takes a limit, an end or a note away."""
 
-    @model_validator(mode="after")
-    def _keeps_what_it_must_have(self) -> Self:
-        for name, value in self.given().items():
-            if value is None and name not in _MAY_BE_NULL:
-                raise InvalidRequest((name, "must not be null"))
-        return self
+    starts_at: Instant = LEFT_OUT  # what has begun keeps a beginning
+    """When the licence begins."""
+    expires_at: Instant | None = LEFT_OUT
+    """When the licence ends. Null: it has no end."""
 
     def given(self) -> dict[str, Any]:
         """By name, what is to be changed."""
@@ -78,8 +74,10 @@ class LicenceChange(changes_of(LicenceTerms, PolicyMove)):
 
 class Renewal(Reasoned):
     duration: Term | None = None
-    """From the later of now and expiry; the policy's duration without one."""
+    """For how long, from the end or, if that is past, from now on. Null: for the policy's
+    `duration`."""
     expires_at: Instant | None = None
+    """Until when, in place of a duration. Null: by the duration."""
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
@@ -95,19 +93,26 @@ class KeyRotation(Reasoned):
 
 class KeyRequest(Contract):
     key: LicenceKey
+    """The licence key, current or replaced. Case, hyphens, spaces and the look-alikes I, L and O
+    do not matter."""
 
 
 class LicenceQuery(PageQuery):
     product: Name | None = None
-    """A product's code, or its id."""
+    """Only licences of this product: its code or its id."""
     policy_id: Id | None = None
+    """Only licences of this policy."""
     status: Status | None = None
+    """Only licences with this status now."""
     holder: Name | None = None
-    """How the holder's name, email or reference begins, whatever its case."""
+    """Only licences whose holder's name, email or reference begins with this, in any case."""
     expires_before: Instant | None = None
+    """Only licences that end before this time."""
     key_hint: Annotated[str, bounded(1, 30)] | None = None
+    """Only licences with this hint of a key: its last five symbols, in any case."""
     q: Name | None = None
-    """What occurs in the holder's name, email or reference, or in the key's hint."""
+    """Only licences with this anywhere in the holder's name, email or reference, in any case, or
+    in the hint of the key."""
 
     def as_filter(self) -> LicenceFilter:
         given = self.model_dump(exclude={"limit", "cursor", "holder", "q"})
@@ -118,10 +123,12 @@ class LicenceQuery(PageQuery):
 
 class DeviceQuery(PageQuery):
     state: Literal["seated", "lapsed", "released", "blocked"] | None = None
+    """Only devices in this state."""
 
 
 class MeterName(Reasoned):
     meter: Entitlement
+    """The name of the meter that begins again at 0."""
 
 
 class HolderAnswer(Answer):
@@ -137,11 +144,12 @@ class LicenceAnswer(answer_of(Licence)):
 
 class NewLicenceAnswer(LicenceAnswer):
     key: str
-    """Shown this once."""
+    """The licence key. Shown this once: only its hash is kept."""
 
 
 class BatchAnswer(Answer):
     licences: list[NewLicenceAnswer]
+    """The licences in the order in which they were sent."""
 
 
 class DeviceAnswer(answer_of(Device)):
@@ -154,16 +162,15 @@ class MeterUsageAnswer(answer_of(MeterUsage)):
 
 class UsageList(Answer):
     items: list[MeterUsageAnswer]
+    """Every meter of the licence, by name."""
 
 
-class LicenceList(Answer):
+class LicenceList(PageAnswer):
     items: list[LicenceAnswer]
-    next_cursor: str | None
 
 
-class DeviceList(Answer):
+class DeviceList(PageAnswer):
     items: list[DeviceAnswer]
-    next_cursor: str | None
 
 
 settings = VendorSettings.from_environment()

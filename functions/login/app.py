@@ -13,24 +13,32 @@ from permit.settings import LoginSettings
 
 class LoginRequest(Contract):
     email: Annotated[str, bounded(3, 254)]
+    """The email that the person signs in with, in any case."""
     password: Annotated[str, bounded(1, 256)]
+    """The person's password."""
 
 
 class SecondFactorRequest(Contract):
     mfa_token: Annotated[str, bounded(1, 2048)]
+    """What the first step answered with `mfa_required`; good for five minutes."""
     code: Annotated[str, bounded(6, 32)]
-    """Of the authenticator, or a recovery code."""
+    """A code of the authenticator (6 digits, each good once) or a recovery code."""
 
 
 class RefreshRequest(Contract):
     refresh_token: Annotated[str, bounded(1, 256)]
+    """The newest one of the session. Each serves once."""
 
 
 class TokenAnswer(Answer):
     access_token: str
+    """A JWT, to be sent as `Authorization: Bearer …`."""
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 (the type's name, RFC 6750)
+    """Always `Bearer`."""
     expires_in: int
+    """For how many seconds the access token is good."""
     refresh_token: str
+    """For the next access token: it serves once, and its session ends 90 days after the login."""
 
 
 settings = LoginSettings.from_environment()

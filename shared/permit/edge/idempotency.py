@@ -22,6 +22,10 @@ from permit.edge.payload import Response
 from permit.errors import IdempotencyKeyReused, InvalidRequest
 
 HEADER = "idempotency-key"
+"""22 to 128 visible ASCII characters that the caller makes up for one request, such as a UUID.
+The same request, sent again with it within 24 hours, has no second effect: it gets its first
+answer byte for byte, with the header `Idempotent-Replayed: true`. Another request with it is
+refused."""
 _KEY = re.compile(r"[\x21-\x7e]{22,128}")  # at 22 characters, some 128 bits
 _PURPOSE = b"permit/idempotent-answer/1"
 _NONCE_BYTES = 12
