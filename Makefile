@@ -25,12 +25,15 @@ help: ## What can be made
 # ------------------------------------------------------------------------------- environments
 
 # $(call environment,<folder>,<requirements>,<stamp>)
+# The stamps go before anything is installed: a folder without one is what an interrupted set-up left,
+# however far it came, and is made anew.
 define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo 'Permit needs Python 3.11 or newer: PYTHON=/path/to/python3 make ...' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	    echo 'Python lacks venv: install it (Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
-	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	@ls $(1)/.installed* >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(1)
+	@rm -f $(1)/.installed*
 	@echo 'Installing $(2) into $(1) ...'
 	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(2)
 	@touch $(3)
