@@ -83,7 +83,8 @@ def _port() -> int:
 
 def _listener(port: int) -> socket.socket:
     """Taken first: nothing is started for a port that is not to be had."""
-    listener = socket.socket()
+    # Only where the protocol is named does asyncio send an answer at once, and not 40 ms later.
+    listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
