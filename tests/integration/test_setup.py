@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,14 @@ import pytest
 from tests.support.make_run import PATIENCE, ROOT, until
 
 STAMP = ".venv/.installed-run"
+# A Python whose environments get pip by a link: a whole one takes ten times as long. Between the two
+# there is time for a Ctrl-C.
+PYTHON = """#!/bin/sh
+[ "$1 $2" = "-m venv" ] || exec {python} "$@"
+{python} "$@" --without-pip || exit
+sleep 0.5
+ln -s {pip} .venv/lib/python*/site-packages/
+"""
 
 
 @pytest.fixture
@@ -19,16 +28,21 @@ def project(tmp_path: Path) -> Path:
     """The Makefile alone, for an environment with nothing in it but pip."""
     shutil.copy(ROOT / "Makefile", tmp_path)
     (tmp_path / "requirements.txt").touch()
+    pip = find_spec("pip")
+    assert pip is not None
+    assert pip.origin is not None
+    python = tmp_path / "python"
+    python.write_text(PYTHON.format(python=sys.executable, pip=Path(pip.origin).parent))
+    python.chmod(0o755)
     return tmp_path
 
 
 def set_up(project: Path) -> subprocess.Popen[bytes]:
     """In a process group of its own, to which a terminal's Ctrl-C would go."""
-    environ = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
     return subprocess.Popen(
-        ["make", f"PYTHON={sys.executable}", STAMP],
+        ["make", f"PYTHON={project / 'python'}", STAMP],
         cwd=project,
-        env=environ,
+        env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
