@@ -1,5 +1,5 @@
 """Permit: software licences, issued, checked and enforced."""
 
-# Of everything here. docs/openapi.json (`make openapi`), the layers in template.yaml and CHANGELOG.md
+# Of everything here. docs/openapi.json (`make openapi`), the layers in template.yaml and the changelog
 # repeat it; a test holds them together.
 VERSION = "0.1.0"
