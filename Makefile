@@ -11,6 +11,15 @@ BIN := .venv/bin
 STACKS := stacks/network.yaml stacks/database.yaml stacks/observability.yaml
 SAM := .venv-sam/bin/sam
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
+# One for each processor, four at most. A file of tests belongs to one worker, which has servers of its
+# own; the longest file begins first.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
+WORKING := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# .ci/run measures it.
+COVERAGE ?=
+# What a check of every few minutes asks of Postgres: every rule once, and none of the slow machinery.
+CORE := check_verdicts check_seats check_terms database edge health isolation licences login migrate \
+    products refresh release roles round_trips statements team vendor_access
 
 export PYTHONPATH := $(CURDIR)/shared:$(CURDIR)
 # What runs here is never AWS: no account is looked for, nothing is reported.
@@ -25,12 +34,15 @@ help: ## What can be made
 # ------------------------------------------------------------------------------- environments
 
 # $(call environment,<folder>,<requirements>,<stamp>)
+# The stamps go before anything is installed: a folder without one is what an interrupted set-up left,
+# however far it came, and is made anew.
 define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo 'Permit needs Python 3.11 or newer: PYTHON=/path/to/python3 make ...' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	    echo 'Python lacks venv: install it (Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
-	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	@ls $(1)/.installed* >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(1)
+	@rm -f $(1)/.installed*
 	@echo 'Installing $(2) into $(1) ...'
 	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(2)
 	@touch $(3)
@@ -71,9 +83,24 @@ reset: .venv/.installed-run ## Drop the data of `make run`
 
 # -------------------------------------------------------------------------------------- tests
 
+# The tests, and beside them what only reads the code: each of those prints when it has ended.
+sync = $(if $(filter output-sync,$(.FEATURES)),--output-sync=$(1))
+BESIDE := $(MAKE) --no-print-directory --jobs 2 $(call sync,target)
+
+.PHONY: check
+check: .venv/.installed .venv-sam/.installed ## What to run every few minutes: lint, types, the core of the tests
+	@$(BESIDE) test-core lint types
+
 .PHONY: test
-test: lint types template policies test-unit test-integration test-pgbouncer test-artifact ## All of the checks
+test: setup .venv-checkov/.installed ## All of the checks
+	@$(BESIDE) test-suites lint types template policies
 	@echo 'make test: everything passed; what was skipped is named above.'
+
+.PHONY: test-suites
+test-suites:
+	@for suite in unit integration pgbouncer artifact; do \
+	    $(MAKE) --no-print-directory $(call sync,none) test-$$suite || exit; \
+	done
 
 .PHONY: lint
 lint: .venv/.installed ## Style, by ruff
@@ -105,19 +132,23 @@ policies: .venv-checkov/.installed .venv/.installed-run ## The same, by checkov;
 	    .venv-checkov/bin/checkov --directory "$$scratch" --config-file .checkov.yaml || exit 1; \
 	done
 
+.PHONY: test-core
+test-core: .venv/.installed .venv-sam/.installed
+	$(PYTEST) $(WORKING) tests/unit tests/template $(CORE:%=tests/integration/test_%.py)
+
 .PHONY: test-unit
 test-unit: setup ## Tests without a database
-	$(PYTEST) tests/unit tests/template
+	$(PYTEST) $(WORKING) $(COVERAGE) tests/unit tests/template
 
 .PHONY: test-integration
 test-integration: .venv/.installed ## Tests against a real Postgres
-	$(PYTEST) tests/integration
+	$(PYTEST) $(WORKING) $(COVERAGE) tests/integration
 
 .PHONY: test-pgbouncer
 test-pgbouncer: .venv/.installed ## The same through PgBouncer on Postgres 15
-	PERMIT_TEST_DATABASE=pgbouncer $(PYTEST) tests/integration \
+	PERMIT_TEST_DATABASE=pgbouncer $(PYTEST) $(WORKING) $(COVERAGE) tests/integration \
 	    --ignore=tests/integration/test_gateway.py --ignore=tests/integration/test_run.py \
-	    --ignore=tests/integration/test_fuzz.py
+	    --ignore=tests/integration/test_fuzz.py --ignore=tests/integration/test_setup.py
 
 .PHONY: fuzz
 fuzz: .venv/.installed ## Schemathesis against the local gateway, for long
@@ -125,7 +156,7 @@ fuzz: .venv/.installed ## Schemathesis against the local gateway, for long
 
 .PHONY: test-artifact
 test-artifact: setup ## What `sam build` made, in the Lambda's own runtime
-	$(PYTEST) tests/artifact
+	$(PYTEST) $(WORKING) tests/artifact
 
 # -------------------------------------------------------------------------------------- build
 

@@ -1,5 +1,6 @@
 """What `sam build` makes, for an architecture; and AWS's runtime client, to run it with."""
 
+import fcntl
 import hashlib
 import os
 import platform
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from tests.support.sam_template import ROOT
 
@@ -58,15 +60,29 @@ def find_python() -> Path | None:
 
 @cache
 def build(architecture: str, source: Path = ROOT) -> Artifacts:
-    """A build directory of its own, so that `make build` keeps what it made."""
+    """A build directory of its own, so that `make build` keeps what it made.
+
+    Built once a session of pytest, by whichever of its workers asks first.
+    """
     folder = source / ".aws-sam" / f"artifact-{architecture}"
+    session = folder.with_suffix(".session")
+    this_session = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid4().hex)
+    folder.parent.mkdir(exist_ok=True)
+    with folder.with_name("artifact.lock").open("w") as lock:  # SAM builds one at a time.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not session.exists() or session.read_text(encoding="utf-8") != this_session:
+            _build(architecture, source, folder)
+            session.write_text(this_session, encoding="utf-8")
+    return Artifacts(folder=folder)
+
+
+def _build(architecture: str, source: Path, folder: Path) -> None:
     command = [
         *(ROOT / ".venv-sam" / "bin" / "sam", "build", "--build-dir", folder),
         *("--parameter-overrides", f"Architecture={architecture}"),
     ]
     run = subprocess.run(command, cwd=source, env=_build_environment(), check=False, **_QUIETLY)
     assert run.returncode == 0, run.stdout
-    return Artifacts(folder=folder)
 
 
 def install_runtime(python: Path) -> Path:
