@@ -1,6 +1,7 @@
 """What `sam build` makes, for an architecture; and AWS's runtime client, to run it with."""
 
 import hashlib
+import json
 import os
 import platform
 import re
@@ -11,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.support.sam_template import ROOT
+from tests.support.sam_template import ROOT, written
 
 HOST = {"x86_64": "x86_64", "aarch64": "arm64"}.get(platform.machine(), "none")
 ARCHITECTURES = ("arm64", "x86_64")
@@ -60,8 +61,11 @@ def find_python() -> Path | None:
 def build(architecture: str) -> Artifacts:
     """A build directory of its own, so that `make build` keeps what it made."""
     folder = ROOT / ".aws-sam" / f"artifact-{architecture}"
+    template = ROOT / ".template.json"
+    template.write_text(json.dumps(written(), indent=1), encoding="utf-8")
     command = [
         *(ROOT / ".venv-sam" / "bin" / "sam", "build", "--build-dir", folder),
+        *("--template-file", template),
         *("--parameter-overrides", f"Architecture={architecture}"),
     ]
     run = subprocess.run(command, cwd=ROOT, env=_build_environment(), check=False, **_QUIETLY)
