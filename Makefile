@@ -116,17 +116,13 @@ template: .venv-sam/.installed ## The SAM template and its nested stacks, by cfn
 	$(SAM) validate --lint
 	.venv-sam/bin/cfn-lint $(STACKS)
 
-# checkov reads no loops, so it gets the template with them written out.
-WRITTEN_OUT := import json, sys; from local.template.intrinsics import parse; \
-    json.dump(parse(sys.stdin.read()), sys.stdout, indent=1)
-
 .PHONY: policies
 policies: .venv-checkov/.installed .venv/.installed-run ## The same, by checkov; with the standard parameters and the frugal ones
 	@scratch=$$(mktemp -d) && trap 'rm -r "$$scratch"' EXIT && mkdir "$$scratch/stacks" && \
 	for engine in aurora instance; do \
 	    for file in template.yaml $(STACKS); do \
 	        sed "s/Default: aurora/Default: $$engine/" $$file | \
-	            $(BIN)/python -c '$(WRITTEN_OUT)' >"$$scratch/$${file%.yaml}.json" || exit 1; \
+	            $(BIN)/python -m tools.written_out >"$$scratch/$${file%.yaml}.json" || exit 1; \
 	    done; \
 	    echo "checkov, Engine=$$engine"; \
 	    .venv-checkov/bin/checkov --directory "$$scratch" --config-file .checkov.yaml || exit 1; \
@@ -162,7 +158,9 @@ test-artifact: setup ## What `sam build` made, in the Lambda's own runtime
 
 .PHONY: build
 build: setup ## What is deployed; ARCH is arm64 or x86_64
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(SAM) build --parallel --parameter-overrides Architecture=$(ARCH)
+	$(BIN)/python -m tools.written_out <template.yaml >.template.json
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(SAM) build --template-file .template.json \
+	    --parallel --parameter-overrides Architecture=$(ARCH)
 
 .PHONY: sam
 sam: setup ## Every event by `sam local invoke`, where Docker is
@@ -191,6 +189,8 @@ migrations-hash: .venv/.installed-run ## Write the hash of the migrations into t
 .PHONY: deploy-check
 deploy-check: lint types template policies ## All that can be checked before a deployment, after `make build`
 	@test -f .aws-sam/build/template.yaml || { echo 'nothing is built: make build' >&2; exit 1; }
+	@! grep -q 'Fn::ForEach' .aws-sam/build/template.yaml || { \
+	    echo 'built by sam alone, which leaves loops to CloudFormation: make build' >&2; exit 1; }
 	@changed=$$(find template.yaml stacks functions layers shared -newer .aws-sam/build/template.yaml \
 	    -type f -not -path '*/__pycache__/*' | head -3); \
 	    test -z "$$changed" || { echo "changed since it was built: $$changed: make build" >&2; exit 1; }
@@ -208,5 +208,6 @@ bench-large: setup ## The check among 10,000,000 licences; an hour, 30 GB of dis
 
 .PHONY: clean
 clean: ## Remove what was built and installed; `make reset` drops the data
-	rm -rf .venv .venv-sam .venv-checkov .venv-emulate .aws-sam .pytest_cache .ruff_cache
+	rm -rf .venv .venv-sam .venv-checkov .venv-emulate .aws-sam .template.json
+	rm -rf .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -2,6 +2,7 @@
 
 import fcntl
 import hashlib
+import json
 import os
 import platform
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from local.template.intrinsics import parse
 from tests.support.sam_template import ROOT
 
 HOST = {"x86_64": "x86_64", "aarch64": "arm64"}.get(platform.machine(), "none")
@@ -77,8 +79,12 @@ def build(architecture: str, source: Path = ROOT) -> Artifacts:
 
 
 def _build(architecture: str, source: Path, folder: Path) -> None:
+    template = source / ".template.json"
+    written_out = parse((source / "template.yaml").read_text(encoding="utf-8"))
+    template.write_text(json.dumps(written_out, indent=1), encoding="utf-8")
     command = [
         *(ROOT / ".venv-sam" / "bin" / "sam", "build", "--build-dir", folder),
+        *("--template-file", template),
         *("--parameter-overrides", f"Architecture={architecture}"),
     ]
     run = subprocess.run(command, cwd=source, env=_build_environment(), check=False, **_QUIETLY)
