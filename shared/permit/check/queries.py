@@ -128,9 +128,9 @@ def _facts(answer: dict[str, Any] | None, *, refused: str | None) -> LicenceFact
     for name in _INSTANTS:
         if row[name] is not None:
             row[name] = datetime.fromisoformat(row[name])
-    for name in ("tenant_id", "licence_id", "device_id"):
-        row[name] = row[name] and UUID(row[name])
     row["sealed_key"] = bytes.fromhex(row["sealed_key"].removeprefix("\\x"))
     row["entitlements"] = sorted({*row["policy_entitlements"], *row["licence_entitlements"]})
     row["refused"] = refused
-    return LicenceFacts(**{name: row[name] for name in _FIELDS & row.keys()})
+    for name in row.keys() - _FIELDS:
+        del row[name]
+    return LicenceFacts(**row)
