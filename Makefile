@@ -13,6 +13,15 @@ BIN := .venv/bin
 STACKS := stacks/network.yaml stacks/database.yaml stacks/observability.yaml stacks/pipeline.yaml
 SAM := .venv-sam/bin/sam
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
+# One for each processor, four at most. A file of tests belongs to one worker, which has servers of its
+# own; the longest file begins first.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
+WORKING := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+# .ci/run measures it.
+COVERAGE ?=
+# What a check of every few minutes asks of Postgres: every rule once, and none of the slow machinery.
+CORE := check_verdicts check_seats check_terms database edge health isolation licences login migrate \
+    products refresh release roles round_trips statements team vendor_access
 
 export PYTHONPATH := $(CURDIR)/shared:$(CURDIR)
 # What runs here is never AWS: no account is looked for, nothing is reported.
@@ -27,12 +36,15 @@ help: ## What can be made
 # ------------------------------------------------------------------------------- environments
 
 # $(call environment,<folder>,<requirements>,<stamp>)
+# The stamps go before anything is installed: a folder without one is what an interrupted set-up left,
+# however far it came, and is made anew.
 define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo 'Permit needs Python 3.11 or newer: PYTHON=/path/to/python3 make ...' >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	    echo 'Python lacks venv: install it (Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
-	@test -x $(1)/bin/python || $(PYTHON) -m venv $(1)
+	@ls $(1)/.installed* >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(1)
+	@rm -f $(1)/.installed*
 	@echo 'Installing $(2) into $(1) ...'
 	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(2)
 	@touch $(3)
@@ -73,9 +85,24 @@ reset: .venv/.installed-run ## Drop the data of `make run`
 
 # -------------------------------------------------------------------------------------- tests
 
+# The tests, and beside them what only reads the code: each of those prints when it has ended.
+sync = $(if $(filter output-sync,$(.FEATURES)),--output-sync=$(1))
+BESIDE := $(MAKE) --no-print-directory --jobs 2 $(call sync,target)
+
+.PHONY: check
+check: .venv/.installed .venv-sam/.installed ## What to run every few minutes: lint, types, the core of the tests
+	@$(BESIDE) test-core lint types
+
 .PHONY: test
-test: lint types template policies test-unit test-integration test-pgbouncer test-artifact ## All of the checks
+test: setup .venv-checkov/.installed ## All of the checks
+	@$(BESIDE) test-suites lint types template policies
 	@echo 'make test: everything passed; what was skipped is named above.'
+
+.PHONY: test-suites
+test-suites:
+	@for suite in unit integration pgbouncer artifact; do \
+	    $(MAKE) --no-print-directory $(call sync,none) test-$$suite || exit; \
+	done
 
 .PHONY: lint
 lint: .venv/.installed ## Style, by ruff
@@ -91,35 +118,35 @@ template: .venv-sam/.installed ## The SAM template and its nested stacks, by cfn
 	$(SAM) validate --lint
 	.venv-sam/bin/cfn-lint $(STACKS)
 
-# checkov reads no loops, so it gets the template with them written out.
-WRITTEN_OUT := import json, sys; from local.template.intrinsics import parse; \
-    json.dump(parse(sys.stdin.read()), sys.stdout, indent=1)
-
 .PHONY: policies
 policies: .venv-checkov/.installed .venv/.installed-run ## The same, by checkov; with the standard parameters and the frugal ones
 	@scratch=$$(mktemp -d) && trap 'rm -r "$$scratch"' EXIT && mkdir "$$scratch/stacks" && \
 	for engine in aurora instance; do \
 	    for file in template.yaml $(STACKS); do \
 	        sed "s/Default: aurora/Default: $$engine/" $$file | \
-	            $(BIN)/python -c '$(WRITTEN_OUT)' >"$$scratch/$${file%.yaml}.json" || exit 1; \
+	            $(BIN)/python -m tools.written_out >"$$scratch/$${file%.yaml}.json" || exit 1; \
 	    done; \
 	    echo "checkov, Engine=$$engine"; \
 	    .venv-checkov/bin/checkov --directory "$$scratch" --config-file .checkov.yaml || exit 1; \
 	done
 
+.PHONY: test-core
+test-core: .venv/.installed .venv-sam/.installed
+	$(PYTEST) $(WORKING) tests/unit tests/template $(CORE:%=tests/integration/test_%.py)
+
 .PHONY: test-unit
 test-unit: setup ## Tests without a database
-	$(PYTEST) tests/unit tests/template
+	$(PYTEST) $(WORKING) $(COVERAGE) tests/unit tests/template
 
 .PHONY: test-integration
 test-integration: .venv/.installed ## Tests against a real Postgres
-	$(PYTEST) tests/integration
+	$(PYTEST) $(WORKING) $(COVERAGE) tests/integration
 
 .PHONY: test-pgbouncer
 test-pgbouncer: .venv/.installed ## The same through PgBouncer on Postgres 15
-	PERMIT_TEST_DATABASE=pgbouncer $(PYTEST) tests/integration \
+	PERMIT_TEST_DATABASE=pgbouncer $(PYTEST) $(WORKING) $(COVERAGE) tests/integration \
 	    --ignore=tests/integration/test_gateway.py --ignore=tests/integration/test_run.py \
-	    --ignore=tests/integration/test_fuzz.py
+	    --ignore=tests/integration/test_fuzz.py --ignore=tests/integration/test_setup.py
 
 .PHONY: fuzz
 fuzz: .venv/.installed ## Schemathesis against the local gateway, for long
@@ -127,13 +154,15 @@ fuzz: .venv/.installed ## Schemathesis against the local gateway, for long
 
 .PHONY: test-artifact
 test-artifact: setup ## What `sam build` made, in the Lambda's own runtime
-	$(PYTEST) tests/artifact
+	$(PYTEST) $(WORKING) tests/artifact
 
 # -------------------------------------------------------------------------------------- build
 
 .PHONY: build
 build: setup ## What is deployed; ARCH is arm64 or x86_64
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(SAM) build --parallel --parameter-overrides Architecture=$(ARCH)
+	$(BIN)/python -m tools.written_out <template.yaml >.template.json
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(SAM) build --template-file .template.json \
+	    --parallel --parameter-overrides Architecture=$(ARCH)
 
 .PHONY: sam
 sam: setup ## Every event by `sam local invoke`, where Docker is
@@ -162,6 +191,8 @@ migrations-hash: .venv/.installed-run ## Write the hash of the migrations into t
 .PHONY: deploy-check
 deploy-check: lint types template policies ## All that can be checked before a deployment, after `make build`; STAGE=prod
 	@test -f .aws-sam/build/template.yaml || { echo 'nothing is built: make build' >&2; exit 1; }
+	@! grep -q 'Fn::ForEach' .aws-sam/build/template.yaml || { \
+	    echo 'built by sam alone, which leaves loops to CloudFormation: make build' >&2; exit 1; }
 	@changed=$$(find template.yaml stacks functions layers shared -newer .aws-sam/build/template.yaml \
 	    -type f -not -path '*/__pycache__/*' | head -3); \
 	    test -z "$$changed" || { echo "changed since it was built: $$changed: make build" >&2; exit 1; }
@@ -182,7 +213,12 @@ restore-drill: setup ## Restore the newest snapshot of STACK into the new stack 
 bench: setup ## The figures of docs/performance.md
 	$(BIN)/python -m tests.bench
 
+.PHONY: bench-large
+bench-large: setup ## The check among 10,000,000 licences; an hour, 30 GB of disk
+	$(BIN)/python -m tests.bench.large
+
 .PHONY: clean
 clean: ## Remove what was built and installed; `make reset` drops the data
-	rm -rf .venv .venv-sam .venv-checkov .venv-emulate .aws-sam .pytest_cache .ruff_cache
+	rm -rf .venv .venv-sam .venv-checkov .venv-emulate .aws-sam .template.json
+	rm -rf .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

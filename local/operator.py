@@ -17,6 +17,7 @@ from local.run import database
 from local.site.folder import Folder
 
 USAGE = "make operator ARGS='command name=text name:=json …'; the command help lists them all"
+NO_DATABASE = "there is no database yet: `make run` makes it"
 
 
 def main() -> int:
@@ -49,12 +50,14 @@ def _argument(word: str) -> tuple[str, Any]:
 @contextmanager
 def _site(folder: Folder) -> Generator[Site]:
     """The running service's database; if none runs, the database is started for the command."""
-    if not folder.demo.exists():
-        raise CannotRun("there is no database yet: `make run` makes it")
+    if not folder.has_demo():
+        raise CannotRun(NO_DATABASE)
     if (running := folder.running()) is not None:
         yield running
         return
     with folder.lock(), database(folder) as found:
+        if not folder.demo(found).exists():
+            raise CannotRun(NO_DATABASE)
         site = Site(base_url="http://127.0.0.1", database=found, secrets=folder.secrets)
         folder.note_running(site)  # For a second command meanwhile.
         yield site

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 from local.functions.functions import Functions, functions_of
 from local.functions.schedule import run_schedules
@@ -37,7 +38,9 @@ Try it in another terminal:
 
 {commands}
 
-The same facts are in {file}.
+All operations, with examples: {base_url}/docs
+The facts above, as JSON:      {file}
+
 Ctrl-C stops everything; `make reset` drops the data.
 """
 
@@ -80,7 +83,8 @@ def _port() -> int:
 
 def _listener(port: int) -> socket.socket:
     """Taken first: nothing is started for a port that is not to be had."""
-    listener = socket.socket()
+    # Only where the protocol is named does asyncio send an answer at once, and not 40 ms later.
+    listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind(("127.0.0.1", port))
@@ -114,15 +118,16 @@ async def _serve(folder: Folder, site: Site, functions: Functions, listener: soc
     await functions.call("migrate", {})
     if not folder.secrets.read_json("token-keys.json")["keys"]:
         await functions.command("rotate-token-key")
-    facts = await demo(folder.demo, site.base_url, functions, gateway)
+    file = folder.demo(site.database)
+    facts = await demo(file, site.base_url, functions, gateway)
     await until_the_first_ends(
-        serve(listener, gateway, lambda: _welcome(facts, folder)), run_schedules(functions)
+        serve(listener, gateway, lambda: _welcome(facts, file)), run_schedules(functions)
     )
 
 
-def _welcome(facts: Demo, folder: Folder) -> None:
+def _welcome(facts: Demo, file: Path) -> None:
     commands = "\n".join(f"  {command}" for command in facts.commands())
-    print(WELCOME.format(**vars(facts), commands=commands, file=folder.demo), flush=True)
+    print(WELCOME.format(**vars(facts), commands=commands, file=file), flush=True)
 
 
 if __name__ == "__main__":

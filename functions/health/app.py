@@ -4,14 +4,13 @@ import time
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field
 
 from permit import VERSION
 from permit.contracts import Answer
 from permit.db import Database
 from permit.edge.api import Api, answer
+from permit.edge.payload import Context, Response
 from permit.errors import DatabaseUnavailable
 from permit.migrate import required_version
 from permit.settings import ApiSettings
@@ -22,25 +21,35 @@ Status = Literal["ok", "fail"]
 
 class DatabaseCheck(Answer):
     status: Status
+    """Whether the database answers."""
     latency_ms: float | None = None
+    """How long it took to answer, in milliseconds. Null: it did not."""
 
 
 class SchemaCheck(Answer):
     status: Status
+    """Whether the schema is at least what this version needs."""
     version: int | None = None
+    """The number of the newest migration. Null: the database did not answer."""
 
 
 class Checks(Answer):
     database: DatabaseCheck
+    """The database."""
     # `schema` is taken by pydantic itself.
     schema_: SchemaCheck = Field(serialization_alias="schema")
+    """The database's schema."""
 
 
 class HealthAnswer(Answer):
     status: Status
+    """`ok` where every check is; `fail` goes with HTTP 503."""
     timestamp: datetime
+    """When the answer was made."""
     version: str
+    """The version of the service."""
     checks: Checks
+    """What was looked at."""
 
 
 settings = ApiSettings.from_environment()
@@ -51,7 +60,7 @@ REQUIRED_SCHEMA = required_version()
 
 
 @api.get("/v1/health")
-def health() -> Response[str]:
+def health() -> Response:
     """Can the service serve? 503 with the check that failed where it cannot."""
     checks = run_checks()
     is_healthy = checks.database.status == checks.schema_.status == "ok"
@@ -83,5 +92,5 @@ def run_checks() -> Checks:
     )
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     return api.resolve(event, context)

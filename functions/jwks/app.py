@@ -4,12 +4,11 @@ import json
 from typing import Any
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from permit.db import Database
 from permit.edge.api import Api
+from permit.edge.payload import Context, Response
 from permit.errors import NotFound
 from permit.keys.queries import list_published
 from permit.security.jwk import JwkSet, parse_jwk_set, public_jwk
@@ -21,13 +20,13 @@ api = Api(database, settings.origin_secret)
 
 
 @api.get("/.well-known/jwks.json")
-def access_token_keys() -> Response[str]:
+def access_token_keys() -> Response:
     """What access tokens verify with."""
     return _key_set(settings.token_jwks.parsed(parse_jwk_set))
 
 
-@api.get("/v1/tenants/<tenant_id>/jwks.json")
-def tenant_keys(tenant_id: str) -> Response[str]:
+@api.get("/v1/tenants/{tenant_id}/jwks.json")
+def tenant_keys(tenant_id: str) -> Response:
     """What a tenant's proofs verify with. Vendors embed the first two, current and next."""
     try:
         published = list_published(database, UUID(tenant_id))
@@ -39,7 +38,7 @@ def tenant_keys(tenant_id: str) -> Response[str]:
     return _key_set({"keys": keys})
 
 
-def _key_set(keys: JwkSet) -> Response[str]:
+def _key_set(keys: JwkSet) -> Response:
     # Five minutes: short beside the hour for which a new key is published before it signs.
     return Response(
         status_code=200,
@@ -49,5 +48,5 @@ def _key_set(keys: JwkSet) -> Response[str]:
     )
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     return api.resolve(event, context)

@@ -4,8 +4,6 @@ from datetime import datetime
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, model_validator
 
 from permit.check import check as checks
@@ -19,23 +17,39 @@ from permit.check.verdicts import Question
 from permit.contracts import Answer, Contract, Day, Entitlement, Id, bounded
 from permit.db import Database
 from permit.edge.api import Api, answer
+from permit.edge.payload import Context, Response
 from permit.errors import InvalidRequest
 from permit.settings import CheckSettings
 
 
 class CheckRequest(Contract):
     key: LicenceKey
+    """The licence key. Case, hyphens, spaces and the look-alikes I, L and O do not matter."""
     product: Annotated[str, bounded(1, 64)] | None = None
+    """The code of the product that asks: the key of another product's licence is then
+    `PRODUCT_MISMATCH`. Null: not compared."""
     device: DeviceSpec | None = None
+    """The machine that asks; it takes a seat if it has none and the policy gives it one. Null:
+    none is named, which most policies refuse with `DEVICE_REQUIRED`."""
     entitlements: Annotated[list[Entitlement], Field(max_length=200)] | None = None
+    """The features that this run needs: the licence must grant every one. Null: none are needed."""
     version_date: Day | None = None
+    """When this version of the program was built, for licences that cover versions up to their
+    end. Null: not said, which such a licence refuses after its end."""
     nonce: Annotated[str, bounded(0, 128)] | None = None
+    """Comes back in the answer and in the proof, so that an old proof cannot stand in for a new
+    one. Null: none."""
 
 
 class ReleaseRequest(Contract):
     key: LicenceKey
+    """The licence key. Case, hyphens, spaces and the look-alikes I, L and O do not matter."""
     fingerprint: Fingerprint | None = None
+    """The fingerprint of the device that gives its seat back, as the check had it. Null:
+    `device_id` names the device."""
     device_id: Id | None = None
+    """The id of the device that gives its seat back, as answered by a check. Null: `fingerprint`
+    names the device."""
 
     @model_validator(mode="after")
     def _names_one_device(self) -> Self:
@@ -46,76 +60,132 @@ class ReleaseRequest(Contract):
 
 class UsageRequest(Contract):
     key: LicenceKey
+    """The licence key. Case, hyphens, spaces and the look-alikes I, L and O do not matter."""
     meter: Entitlement
+    """The name of the meter, in the policy or the licence."""
     quantity: Annotated[int, Field(ge=1, le=10**12)] = 1
+    """How much is used, in the meter's own unit."""
     idempotency_key: Annotated[str, bounded(1, 128)] | None = None
-    """Of a usage that may be sent again: within 24 hours it counts once."""
+    """Made up by the program for one usage: sent again within 24 hours it is counted once. Null:
+    every request counts."""
     product: Annotated[str, bounded(1, 64)] | None = None
+    """The code of the product that asks: the key of another product's licence is then
+    `PRODUCT_MISMATCH`. Null: not compared."""
     version_date: Day | None = None
+    """When this version of the program was built, for licences that cover versions up to their
+    end. Null: not said, which such a licence refuses after its end."""
     nonce: Annotated[str, bounded(0, 128)] | None = None
+    """Comes back in the answer and in the proof, so that an old proof cannot stand in for a new
+    one. Null: none."""
 
 
 class UsageAnswer(Answer):
     valid: bool
     """Whether the licence is in force; whether this much may be used is `allowed`."""
     code: str
+    """The verdict: one of the check's, `METER_UNKNOWN` or `LIMIT_REACHED`. Programs decide by
+    it; codes are only ever added."""
     detail: str
+    """The verdict in a sentence, for people."""
     allowed: bool
+    """Whether this much may be used, and was counted."""
     used: int | None
+    """How much of the meter is used in this period. Null: nothing was looked up, as the licence
+    is not in force or has no such meter."""
     limit: int | None
+    """How much may be used in this period. Null: no limit, or nothing was looked up."""
     resets_at: datetime | None
+    """When the count begins again at 0. Null: never, or nothing was looked up."""
     nonce: str | None
+    """The `nonce` as it was sent; null where none was."""
     proof: str | None
+    """The answer, signed: a compact JWS that verifies with the tenant's public keys. Null where
+    no licence has the key. It is good for ten minutes."""
 
 
 class CheckedLicence(Answer):
     id: UUID
+    """The licence's id."""
     product: str
+    """The code of the licence's product."""
     policy: str
+    """The name of the licence's policy."""
     status: str
+    """`not_started`, `active`, `grace`, `expired`, `suspended` or `revoked`."""
     expires_at: datetime | None
+    """When the licence ends. Null: it has no end, or has not begun."""
     entitlements: list[str]
+    """All features that the licence grants, its policy's and its own."""
     max_devices: int | None
+    """How many devices may have a seat at the same time. Null: no limit."""
     devices_used: int
+    """How many devices have a seat; exact to 1,000, or to the limit where that is more."""
     metadata: dict[str, Any]
+    """What the vendor has put there for the program."""
 
 
 class CheckedDevice(Answer):
     id: UUID
+    """The device's id, by which it can be released."""
     state: str
+    """`seated`, `lapsed` (its floating seat ran out), `released` or `blocked`."""
     first_seen_at: datetime
+    """When the licence met the device."""
     last_seen_at: datetime
+    """When the device last checked, exact to five minutes."""
 
 
 class SeatedDevice(Answer):
     id: UUID
+    """The device's id, by which it can be released."""
     name: str | None
+    """What people call the machine. Null: it never said."""
     platform: str | None
+    """What the machine runs. Null: it never said."""
     last_seen_at: datetime
+    """When the device last checked, exact to five minutes."""
 
 
 class CheckAnswer(Answer):
     valid: bool
+    """Whether the program may run."""
     code: str
+    """The verdict, such as `VALID`, `EXPIRED` or `TOO_MANY_DEVICES`. Programs decide by it;
+    codes are only ever added."""
     detail: str
+    """The verdict in a sentence, for people."""
     checked_at: datetime
+    """When the check was decided, by the database's clock."""
     nonce: str | None
+    """The `nonce` as it was sent; null where none was."""
     licence: CheckedLicence | None
+    """The licence. Null where no licence has the key."""
     device: CheckedDevice | None
+    """The device. Null where none was named, or this licence does not know it."""
     proof: str | None
+    """The answer, signed: a compact JWS that verifies with the tenant's public keys. Null where
+    no licence has the key. That of a valid check is good for the policy's `lease`, or less where
+    the licence or the seat ends before; any other for ten minutes."""
 
 
 class FullAnswer(CheckAnswer):
     """With TOO_MANY_DEVICES, where the policy lets the key's holder help himself."""
 
     devices: list[SeatedDevice]
+    """Who has the seats, so that one can be released: at most 100, longest unused first."""
 
 
 class ReleaseAnswer(Answer):
     released: bool
+    """Whether the device has given its seat back just now."""
     code: str
+    """`RELEASED`, `NOT_ACTIVATED` (the device has no seat), `RELEASE_LIMIT` (the policy's
+    `max_releases` are used up) or `NOT_FOUND` (no licence has the key)."""
     devices_used: int | None
+    """How many devices have a seat now. Null where no licence has the key."""
     available_at: datetime | None
+    """With `RELEASE_LIMIT`: when the next release will be possible. Null: never, or another
+    code."""
 
 
 settings = CheckSettings.from_environment()
@@ -125,7 +195,7 @@ api = Api(database, settings.origin_secret)
 
 
 @api.post("/v1/licences/check")
-def check() -> Response[str]:
+def check() -> Response:
     """May this copy run here, now? 200 whatever the verdict, with a proof of it."""
     request = api.read_body(CheckRequest)
     device = None if request.device is None else request.device.as_sent()
@@ -151,7 +221,7 @@ def check() -> Response[str]:
 
 
 @api.post("/v1/licences/release")
-def release() -> Response[str]:
+def release() -> Response:
     """Give a device's seat back, by the holder of the key."""
     request = api.read_body(ReleaseRequest)
     outcome = checks.release(
@@ -172,7 +242,7 @@ def release() -> Response[str]:
 
 
 @api.post("/v1/licences/usage")
-def use() -> Response[str]:
+def use() -> Response:
     """Use so much of a meter, if the licence is in force and its limit allows it."""
     request = api.read_body(UsageRequest)
     outcome = usage.use(
@@ -255,5 +325,5 @@ def _device_answer(facts: LicenceFacts) -> CheckedDevice | None:
     )
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     return api.resolve(event, context)

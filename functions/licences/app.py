@@ -3,12 +3,11 @@
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import Field, model_validator
 
 from permit.check.device_spec import DeviceSpec, LicenceKey
 from permit.contracts import (
+    LEFT_OUT,
     Answer,
     Contract,
     Entitlement,
@@ -25,6 +24,7 @@ from permit.contracts import (
 from permit.db import Database
 from permit.edge.api import answer
 from permit.edge.operations import VendorApi
+from permit.edge.payload import Context, Response
 from permit.errors import InvalidRequest, NotFound
 from permit.folding import fold
 from permit.licences import devices, licences
@@ -42,35 +42,30 @@ from permit.licences.refusals import (
 )
 from permit.licences.rows import Device, Licence, MeterUsage, Status
 from permit.licences.terms import LicenceRequest, LicenceTerms, MeterAnswer
-from permit.paging import PageQuery, page, place
+from permit.paging import PageAnswer, PageQuery, page, place
 from permit.people.callers import Caller
 from permit.settings import VendorSettings
 
 _MOST_IN_A_BATCH = 1_000
-# What null takes away: what may be null from the first. But what has begun keeps a beginning.
-_MAY_BE_NULL = {
-    name for name, term in LicenceTerms.model_fields.items() if term.default is None
-} - {"starts_at"}
 
 
 class Batch(Contract):
     licences: Annotated[list[LicenceRequest], Field(min_length=1, max_length=_MOST_IN_A_BATCH)]
+    """What is issued: all of them, or none if one cannot be."""
 
 
 class PolicyMove(Reasoned):
-    policy_id: Id | None = None
-    """Another policy of the same product."""
+    policy_id: Id = LEFT_OUT
+    """The id of another policy of the same product, whose rules hold from then on."""
 
 
 class LicenceChange(changes_of(LicenceTerms, PolicyMove)):
     """What is left out stays; null takes a limit, an end or a note away."""
 
-    @model_validator(mode="after")
-    def _keeps_what_it_must_have(self) -> Self:
-        for name, value in self.given().items():
-            if value is None and name not in _MAY_BE_NULL:
-                raise InvalidRequest((name, "must not be null"))
-        return self
+    starts_at: Instant = LEFT_OUT  # what has begun keeps a beginning
+    """When the licence begins."""
+    expires_at: Instant | None = LEFT_OUT
+    """When the licence ends. Null: it has no end."""
 
     def given(self) -> dict[str, Any]:
         """By name, what is to be changed."""
@@ -79,8 +74,10 @@ class LicenceChange(changes_of(LicenceTerms, PolicyMove)):
 
 class Renewal(Reasoned):
     duration: Term | None = None
-    """From the later of now and expiry; the policy's duration without one."""
+    """For how long, from the end or, if that is past, from now on. Null: for the policy's
+    `duration`."""
     expires_at: Instant | None = None
+    """Until when, in place of a duration. Null: by the duration."""
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
@@ -96,19 +93,26 @@ class KeyRotation(Reasoned):
 
 class KeyRequest(Contract):
     key: LicenceKey
+    """The licence key, current or replaced. Case, hyphens, spaces and the look-alikes I, L and O
+    do not matter."""
 
 
 class LicenceQuery(PageQuery):
     product: Name | None = None
-    """A product's code, or its id."""
+    """Only licences of this product: its code or its id."""
     policy_id: Id | None = None
+    """Only licences of this policy."""
     status: Status | None = None
+    """Only licences with this status now."""
     holder: Name | None = None
-    """How the holder's name, email or reference begins, whatever its case."""
+    """Only licences whose holder's name, email or reference begins with this, in any case."""
     expires_before: Instant | None = None
+    """Only licences that end before this time."""
     key_hint: Annotated[str, bounded(1, 30)] | None = None
+    """Only licences with this hint of a key: its last five symbols, in any case."""
     q: Name | None = None
-    """What occurs in the holder's name, email or reference, or in the key's hint."""
+    """Only licences with this anywhere in the holder's name, email or reference, in any case, or
+    in the hint of the key."""
 
     def as_filter(self) -> LicenceFilter:
         given = self.model_dump(exclude={"limit", "cursor", "holder", "q"})
@@ -119,10 +123,12 @@ class LicenceQuery(PageQuery):
 
 class DeviceQuery(PageQuery):
     state: Literal["seated", "lapsed", "released", "blocked"] | None = None
+    """Only devices in this state."""
 
 
 class MeterName(Reasoned):
     meter: Entitlement
+    """The name of the meter that begins again at 0."""
 
 
 class HolderAnswer(Answer):
@@ -138,11 +144,12 @@ class LicenceAnswer(answer_of(Licence)):
 
 class NewLicenceAnswer(LicenceAnswer):
     key: str
-    """Shown this once."""
+    """The licence key. Shown this once: only its hash is kept."""
 
 
 class BatchAnswer(Answer):
     licences: list[NewLicenceAnswer]
+    """The licences in the order in which they were sent."""
 
 
 class DeviceAnswer(answer_of(Device)):
@@ -155,16 +162,15 @@ class MeterUsageAnswer(answer_of(MeterUsage)):
 
 class UsageList(Answer):
     items: list[MeterUsageAnswer]
+    """Every meter of the licence, by name."""
 
 
-class LicenceList(Answer):
+class LicenceList(PageAnswer):
     items: list[LicenceAnswer]
-    next_cursor: str | None
 
 
-class DeviceList(Answer):
+class DeviceList(PageAnswer):
     items: list[DeviceAnswer]
-    next_cursor: str | None
 
 
 settings = VendorSettings.from_environment()
@@ -353,7 +359,7 @@ def list_devices(caller: Caller, query: DeviceQuery, licence_id: UUID) -> Answer
         LicenceRevoked,
     ),
 )
-def activate_device(caller: Caller, request: DeviceSpec, licence_id: UUID) -> Response[str]:
+def activate_device(caller: Caller, request: DeviceSpec, licence_id: UUID) -> Response:
     """Activate a device by hand; 200 and no other seat for one that the licence knows."""
     seating = devices.activate_device(database, licence_id, request.as_sent())
     return answer(DeviceAnswer.of(seating), status=201 if seating.is_new else 200)
@@ -419,5 +425,5 @@ def reset_usage(caller: Caller, request: MeterName, licence_id: UUID) -> Answer:
     )
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     return api.resolve(event, context)

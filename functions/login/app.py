@@ -2,12 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
-
 from permit.contracts import Answer, Contract, bounded
 from permit.db import Database
 from permit.edge.api import Api, answer
+from permit.edge.payload import Context, Response
 from permit.people import sign_in
 from permit.people.sign_in import LoginSecrets
 from permit.settings import LoginSettings
@@ -15,24 +13,32 @@ from permit.settings import LoginSettings
 
 class LoginRequest(Contract):
     email: Annotated[str, bounded(3, 254)]
+    """The email that the person signs in with, in any case."""
     password: Annotated[str, bounded(1, 256)]
+    """The person's password."""
 
 
 class SecondFactorRequest(Contract):
     mfa_token: Annotated[str, bounded(1, 2048)]
+    """What the first step answered with `mfa_required`; good for five minutes."""
     code: Annotated[str, bounded(6, 32)]
-    """Of the authenticator, or a recovery code."""
+    """A code of the authenticator (6 digits, each good once) or a recovery code."""
 
 
 class RefreshRequest(Contract):
     refresh_token: Annotated[str, bounded(1, 256)]
+    """The newest one of the session. Each serves once."""
 
 
 class TokenAnswer(Answer):
     access_token: str
+    """A JWT, to be sent as `Authorization: Bearer …`."""
     token_type: Literal["Bearer"] = "Bearer"  # noqa: S105 (the type's name, RFC 6750)
+    """Always `Bearer`."""
     expires_in: int
+    """For how many seconds the access token is good."""
     refresh_token: str
+    """For the next access token: it serves once, and its session ends 90 days after the login."""
 
 
 settings = LoginSettings.from_environment()
@@ -46,7 +52,7 @@ secrets = LoginSecrets(
 
 
 @api.post("/v1/login")
-def log_in() -> Response[str]:
+def log_in() -> Response:
     """Sign in: an email and a password for tokens, or for the second step."""
     request = api.read_body(LoginRequest)
     tokens = sign_in.log_in(
@@ -61,7 +67,7 @@ def log_in() -> Response[str]:
 
 
 @api.post("/v1/login/second-factor")
-def complete() -> Response[str]:
+def complete() -> Response:
     """The second step of a login, with a code of the authenticator or a recovery code."""
     request = api.read_body(SecondFactorRequest)
     tokens = sign_in.complete(
@@ -76,7 +82,7 @@ def complete() -> Response[str]:
 
 
 @api.post("/v1/login/refresh")
-def refresh() -> Response[str]:
+def refresh() -> Response:
     """Replace a refresh token; one that comes a second time ends its session."""
     request = api.read_body(RefreshRequest)
     tokens = sign_in.renew(
@@ -89,11 +95,11 @@ def refresh() -> Response[str]:
 
 
 @api.post("/v1/login/logout")
-def log_out() -> Response[str]:
+def log_out() -> Response:
     """End a session; 204 whether or not there was one: nothing is told."""
     sign_in.log_out(database, api.read_body(RefreshRequest).refresh_token)
     return Response(status_code=204)
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     return api.resolve(event, context)

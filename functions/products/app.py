@@ -3,29 +3,32 @@
 from typing import Any
 from uuid import UUID
 
-from aws_lambda_powertools.utilities.typing import LambdaContext
-
 from permit.contracts import Answer, Contract, Id, Name, answer_of, changes_of
 from permit.db import Database
 from permit.edge.operations import VendorApi
+from permit.edge.payload import Context
 from permit.licences import policies, products
 from permit.licences.queries import policies as policy_queries
 from permit.licences.queries import products as product_queries
 from permit.licences.refusals import PolicyInUse, ProductCodeTaken
 from permit.licences.rows import Policy, Product
 from permit.licences.terms import Code, MeterAnswer, PolicyTerms
-from permit.paging import PageQuery, page, place
+from permit.paging import PageAnswer, PageQuery, page, place
 from permit.people.callers import Caller
 from permit.settings import VendorSettings
 
 
 class NewProduct(Contract):
     code: Code
+    """Names the product in checks and proofs. It cannot be changed, and no other product of the
+    tenant may have it."""
     name: Name
+    """What people call the product."""
 
 
 class ProductChange(Contract):
     name: Name
+    """What people call the product."""
 
 
 class ProductAnswer(answer_of(Product)):
@@ -34,6 +37,7 @@ class ProductAnswer(answer_of(Product)):
 
 class NewPolicy(PolicyTerms):
     product_id: Id
+    """The id of the product that its licences are for."""
 
 
 class PolicyChange(changes_of(PolicyTerms, Contract)):
@@ -42,20 +46,19 @@ class PolicyChange(changes_of(PolicyTerms, Contract)):
 
 class PolicyQuery(PageQuery):
     product_id: Id | None = None
+    """Only policies of this product."""
 
 
 class PolicyAnswer(answer_of(Policy)):
     meters: list[MeterAnswer]
 
 
-class ProductList(Answer):
+class ProductList(PageAnswer):
     items: list[ProductAnswer]
-    next_cursor: str | None
 
 
-class PolicyList(Answer):
+class PolicyList(PageAnswer):
     items: list[PolicyAnswer]
-    next_cursor: str | None
 
 
 settings = VendorSettings.from_environment()
@@ -170,5 +173,5 @@ def delete_policy(caller: Caller, policy_id: UUID) -> None:
     policies.delete_policy(database, caller.tenant_id, policy_id)
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     return api.resolve(event, context)

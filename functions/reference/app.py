@@ -1,26 +1,49 @@
-"""GET /openapi.json, /docs: the API's description (OpenAPI 3.1), and a page that shows it."""
+"""GET /, /docs, /openapi.json: what Permit is, and the API's description, also as a page."""
 
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response, openapi
+from aws_lambda_powertools.event_handler import openapi
 from aws_lambda_powertools.event_handler.openapi.swagger_ui import generate_swagger_html
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 import permit
+from permit import VERSION
 from permit.edge.api import Api
+from permit.edge.payload import Context, Response
 from permit.settings import EdgeSettings
 
 # An hour: a deployment changes it, and nobody minds it being that late.
 _CACHED = {"Cache-Control": "public, max-age=3600"}
 _ASSETS = Path(openapi.__file__).parent / "swagger_ui"
+_HOME = f"""<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Permit</title>
+<style>
+  body {{ max-width: 36em; margin: 4em auto; padding: 0 1em; font: 1.1em/1.5 sans-serif }}
+</style>
+<h1>Permit</h1>
+<p>Licensing as a service: a software vendor issues licences for its products, and its shipped
+programs ask “may this copy run here, now?” and get a signed answer in one call.</p>
+<p><a href="/docs">The API, with examples</a> · <a href="/openapi.json">its OpenAPI
+description</a> · <a href="/v1/health">whether this service is well</a></p>
+<p>Version {VERSION}</p>
+</html>
+"""
 
 api = Api(None, EdgeSettings.from_environment().origin_secret)
 
 
+@api.get("/")
+def home() -> Response:
+    """What this is, for whoever opens the address in a browser."""
+    return _page(_HOME, "style-src 'unsafe-inline'")
+
+
 @api.get("/openapi.json")
-def description() -> Response[str]:
+def description() -> Response:
     """The API's description (OpenAPI 3.1)."""
     return Response(
         status_code=200, content_type="application/json", headers=_CACHED, body=_description()
@@ -28,18 +51,22 @@ def description() -> Response[str]:
 
 
 @api.get("/docs")
-def page() -> Response[str]:
+def docs() -> Response:
     """The description as a page, which asks nobody else for anything."""
+    allowed = "img-src 'self' data:; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
+    return _page(_docs(), allowed)
+
+
+def _page(html: str, allowed: str) -> Response:
     return Response(
         status_code=200,
         content_type="text/html; charset=utf-8",
         headers={
             **_CACHED,
-            "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; "
-            "script-src 'unsafe-inline'; style-src 'unsafe-inline'",
+            "Content-Security-Policy": f"default-src 'self'; {allowed}",
             "X-Content-Type-Options": "nosniff",
         },
-        body=_page(),
+        body=html,
     )
 
 
@@ -49,8 +76,8 @@ def _description() -> str:
 
 
 @cache
-def _page() -> str:
-    return generate_swagger_html(
+def _docs() -> str:
+    html = generate_swagger_html(
         # Within a script, nothing may look like the end of it.
         spec=_description().replace("</", "<\\/"),
         swagger_js=(_ASSETS / "swagger-ui-bundle.min.js").read_text(encoding="utf-8"),
@@ -58,7 +85,8 @@ def _page() -> str:
         swagger_base_url="",
         oauth2_config=None,
     )
+    return html.replace("<title>Swagger UI<", "<title>Permit<", 1)
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     return api.resolve(event, context)

@@ -4,8 +4,6 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from aws_lambda_powertools.event_handler import Response
-from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import model_validator
 
 from permit.contracts import (
@@ -15,14 +13,16 @@ from permit.contracts import (
     Id,
     Instant,
     Name,
+    NewPassword,
     Password,
     answer_of,
     bounded,
 )
 from permit.db import Database
 from permit.edge.operations import VendorApi
+from permit.edge.payload import Context, Response
 from permit.errors import InvalidRequest, Refusal
-from permit.paging import PageQuery, page, place
+from permit.paging import PageAnswer, PageQuery, page, place
 from permit.people import api_keys, own_account, second_factors, users
 from permit.people.callers import ApiKeyRole, Caller, UserRole
 from permit.people.queries import api_keys as api_key_queries
@@ -50,36 +50,51 @@ Code = Annotated[str, bounded(6, 32)]
 
 class Invitation(Contract):
     email: Email
+    """The colleague's email, which they will sign in with. No other user may have it."""
     role: UserRole
+    """What the colleague may do: `owner` and `admin` everything, but an admin neither makes nor
+    changes an owner; `support` reads everything, and releases, blocks and unblocks devices.
+    Nobody gives more than their own."""
     name: Name | None = None
+    """The person's name, for other people. Null: none."""
 
 
 class Acceptance(Contract):
     token: LinkToken
-    password: Password
+    """The token of the invitation's link; it serves once, within 72 hours."""
+    password: NewPassword
+    """The password that the person chose; not their email."""
     name: Name | None = None
+    """The person's name, for other people. Null: the invitation's stays."""
 
 
 class PasswordReset(Contract):
     token: LinkToken
-    password: Password
+    """The token of the reset link; it serves once, within 24 hours."""
+    password: NewPassword
+    """The password that the person chose; not their email."""
 
 
 class UserChange(Contract):
     role: UserRole
+    """The new role. Nobody gives more than their own."""
 
 
 class SelfChange(Contract):
     name: Name | None
+    """One's name, for other people. Null: none."""
 
 
 class PasswordChange(Contract):
     current_password: Password
-    new_password: Password
+    """The password as it is now."""
+    new_password: NewPassword
+    """The password that the person chose; not their email."""
 
 
 class CodeRequest(Contract):
     code: Code
+    """A code of the authenticator (6 digits, each good once) or a recovery code."""
 
 
 class UserAnswer(answer_of(User)):
@@ -88,38 +103,47 @@ class UserAnswer(answer_of(User)):
 
 class LinkAnswer(Answer):
     user: UserAnswer
+    """Whose link it is."""
     token: str
-    """Of a one-time link, for the vendor's own mail; shown this once."""
+    """The token of a one-time link, for the vendor's own mail. Shown this once: only its hash is
+    kept."""
     expires_at: datetime
+    """Until when the link can be used."""
 
 
 class InvitedAnswer(UserAnswer):
     token: str
-    """Of a one-time link, for the vendor's own mail; shown this once."""
+    """The token of a one-time link, for the vendor's own mail. Shown this once: only its hash is
+    kept."""
     token_expires_at: datetime
+    """Until when the link can be used."""
 
 
-class UserList(Answer):
+class UserList(PageAnswer):
     items: list[UserAnswer]
-    next_cursor: str | None
 
 
 class EnrolmentAnswer(Answer):
     secret: str
-    """Base32, to be typed into an authenticator."""
+    """In Base32, to be typed into an authenticator."""
     uri: str
-    """otpauth:, to be shown as a QR code."""
+    """The same as an `otpauth:` address, to be shown as a QR code."""
 
 
 class RecoveryCodesAnswer(Answer):
     recovery_codes: list[str]
-    """Each serves once; shown this once."""
+    """Ten codes for a login without the authenticator. Each serves once; shown this once."""
 
 
 class NewApiKeyRequest(Contract):
     name: Name
+    """What people call the key, such as the server that has it."""
     role: ApiKeyRole
+    """What the key may do: `admin` everything that a person with that role may; `support` reads
+    everything, and releases, blocks and unblocks devices; `issuer` issues, renews and reads
+    licences, and lists none."""
     expires_at: Instant | None = None
+    """Until when the key works. Null: until it is revoked."""
 
 
 class ApiKeyAnswer(answer_of(ApiKey)):
@@ -128,24 +152,26 @@ class ApiKeyAnswer(answer_of(ApiKey)):
 
 class NewApiKeyAnswer(ApiKeyAnswer):
     key: str
-    """Shown this once."""
+    """The key itself. Shown this once: only its hash is kept."""
 
 
-class ApiKeyList(Answer):
+class ApiKeyList(PageAnswer):
     items: list[ApiKeyAnswer]
-    next_cursor: str | None
 
 
 class AuditQuery(PageQuery):
     actor: Id | None = None
-    """The id of a user or an API key."""
+    """Only what this user or API key did: their id."""
     action: Name | None = None
-    """As in the table of roles: licences.suspend."""
+    """Only this action of the table of roles, such as `licences.suspend`."""
     subject: Id | None = None
-    """The id of what was changed."""
+    """Only what was done to this thing: its id."""
     subject_kind: Literal["product", "policy", "licence", "device", "user", "api_key"] | None = None
+    """Only what was done to things of this kind."""
     since: Instant | None = None
+    """Only what happened at this time or later."""
     until: Instant | None = None
+    """Only what happened before this time."""
 
     @model_validator(mode="after")
     def _has_length(self) -> Self:
@@ -156,23 +182,30 @@ class AuditQuery(PageQuery):
 
 class Actor(Answer):
     kind: Literal["user", "api_key", "operator"]
+    """`user`, `api_key`, or `operator` for whoever runs the service."""
     id: UUID | None
+    """The user's or the key's id. Null for an operator."""
     name: str | None
+    """The user's name, or their email where they have none; the key's name. Null for an
+    operator."""
 
 
 class Subject(Answer):
     kind: str
+    """`product`, `policy`, `licence`, `device`, `user` or `api_key`."""
     id: UUID
+    """Its id."""
 
 
 class AuditEventAnswer(answer_of(AuditEvent)):
     actor: Actor
+    """Who did it."""
     subject: Subject
+    """What it was done to."""
 
 
-class AuditEventList(Answer):
+class AuditEventList(PageAnswer):
     items: list[AuditEventAnswer]
-    next_cursor: str | None
 
 
 settings = TeamSettings.from_environment()
@@ -278,7 +311,7 @@ def change_self(caller: Caller, request: SelfChange) -> Answer:
         TooManyAttempts,
     ),
 )
-def change_password(caller: Caller, request: PasswordChange) -> Response[str] | None:
+def change_password(caller: Caller, request: PasswordChange) -> Response | None:
     """Change one's password; ends every session, this one too."""
     return _unless_refused(
         own_account.change_own_password(
@@ -340,7 +373,7 @@ def confirm_second_factor(caller: Caller, request: CodeRequest) -> Answer:
         TooManyAttempts,
     ),
 )
-def remove_own_second_factor(caller: Caller, request: CodeRequest) -> Response[str] | None:
+def remove_own_second_factor(caller: Caller, request: CodeRequest) -> Response | None:
     """Remove one's second factor, by a code of it or a recovery code."""
     return _unless_refused(
         second_factors.remove_own_factor(
@@ -371,7 +404,7 @@ def get_user(caller: Caller, user_id: UUID) -> Answer:
     ),
 )
 def change_user(caller: Caller, request: UserChange, user_id: UUID) -> Answer:
-    """Change a user's role; ends his sessions."""
+    """Change a user's role; it ends their sessions."""
     return UserAnswer.of(
         users.change_member(database, caller, user_id, role=request.role, is_active=None)
     )
@@ -501,9 +534,9 @@ def list_audit_events(caller: Caller, query: AuditQuery) -> Answer:
     return AuditEventList.of(page(rows, where, lambda row: (row.occurred_at, row.id)))
 
 
-def _unless_refused(refusal: Refusal | None) -> Response[str] | None:
+def _unless_refused(refusal: Refusal | None) -> Response | None:
     return None if refusal is None else api.refuse(refusal)
 
 
-def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:
     return api.resolve(event, context)

@@ -55,6 +55,8 @@ def running_postgres(data: Path, log: Path, superuser_password: str) -> Generato
     if not data.exists():
         _make_cluster(data, account, superuser_password)
     port = _free_port()
+    log.touch(mode=0o600)
+    log.chmod(0o600)  # It quotes statements; and a run of an older Permit left it open to all.
     with log.open("ab") as output:
         guarded = Guarded.start(_server(data, port), account, output=output.fileno())
     postgres = Postgres(port=port, superuser_password=superuser_password, guarded=guarded)

@@ -1,4 +1,4 @@
-"""The demo tenant: made once through the operator function, and made known in .permit/demo.json."""
+"""The demo tenant: made once a database, through the operator function; its facts are in a file."""
 
 import json
 import secrets

@@ -6,6 +6,7 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from local.functions.variables import Site
 from local.postgres.database import Database
@@ -20,8 +21,18 @@ class Folder:
     def __init__(self) -> None:
         self.path = Path(os.environ.get("PERMIT_FOLDER") or PROJECT / ".permit").resolve()
         self.secrets = SecretFiles(folder=self.path / "secrets")
-        self.demo = self.path / "demo.json"
         self._running = self.path / "running.json"
+
+    def demo(self, database: Database) -> Path:
+        """The file of this database's demo: its password is stored nowhere else."""
+        if database.server is not None:
+            return self.path / "demo.json"
+        name, host = quote(database.name, safe=""), quote(database.host, safe=":")
+        return self.path / f"demo-{name}@{host}:{database.port}.json"
+
+    def has_demo(self) -> bool:
+        """Whether `make run` has made one, for any database."""
+        return any(self.path.glob("demo*.json"))
 
     @contextmanager
     def lock(self) -> Generator[None]:

@@ -1,4 +1,4 @@
-"""Fn::ForEach of AWS::LanguageExtensions, written out as CloudFormation does before all else."""
+"""Fn::ForEach, written out as CloudFormation's AWS::LanguageExtensions does before all else."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,16 +7,20 @@ from typing import Any, cast
 from local.refusal import CannotRun
 
 _LOOP = "Fn::ForEach::"
+_TRANSFORM = "AWS::LanguageExtensions"
 
 
 def written_out(template: Mapping[str, Any]) -> dict[str, Any]:
-    """The template with what its loops make in their place."""
-    return {
-        name: dict(_entries(cast(Mapping[str, Any], section)))
-        if isinstance(section, dict)
-        else section
-        for name, section in template.items()
-    }
+    """The template with what its loops make in their place, and without their transform."""
+    return {name: _section(name, section) for name, section in template.items()}
+
+
+def _section(name: str, section: Any) -> Any:
+    if name == "Transform" and isinstance(section, list):
+        return [each for each in cast(list[str], section) if each != _TRANSFORM]
+    if isinstance(section, dict):
+        return dict(_entries(cast(Mapping[str, Any], section)))
+    return section
 
 
 def _entries(section: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

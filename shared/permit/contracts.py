@@ -3,8 +3,9 @@
 import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import date, datetime
-from typing import Annotated, Any, Self, TypeVar, cast, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar, cast, get_type_hints
 from uuid import UUID
 
 from pydantic import (
@@ -17,18 +18,24 @@ from pydantic import (
     ValidationError,
     create_model,
 )
+from pydantic_core import core_schema
 
 from permit.errors import InvalidRequest
 
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic_core import CoreSchema
+
 _NO_NUL = r"^[^\x00]*$"  # Postgres stores no NUL
-_DURATION = re.compile(
+LEFT_OUT: Any = None
+"""The default of a field that may be left out, and may not be null."""
+# Compiled by the first request that needs them: no cold start of a check should pay for that.
+_DURATION = (
     r"P(?=[0-9T])(?:(\d{1,3})Y)?(?:(\d{1,4})M)?(?:(\d{1,4})W)?(?:(\d{1,5})D)?"
-    r"(?:T(?=[0-9])(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})S)?)?",
-    re.ASCII,
+    r"(?:T(?=[0-9])(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})S)?)?"
 )
-_MOST_ERRORS = 20
+_DAY = r"\d{4}-\d\d-\d\d"
 _DEEPEST = 32  # levels; what serialises the answers gives up at some 250
-_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _SECONDS = (365.25 * 86400, 30.4375 * 86400, 7 * 86400, 86400, 3600, 60, 1)
 
 
@@ -71,6 +78,7 @@ class Reasoned(Contract):
     """What may be done without a word, or with one for the audit log."""
 
     reason: Annotated[str, bounded(1, 500)] | None = None
+    """Why, for the audit log. Null: no reason is kept."""
 
 
 class Answer(_Discreet, BaseModel):
@@ -93,20 +101,43 @@ def answer_of(row: type) -> type[Answer]:
 
 
 def changes_of(contract: type[Contract], base: type[Request]) -> type[Request]:
-    """`base` with every field of a contract, of which any may be left out.
+    """`base` with every field of a contract, of which any may be left out; null stays what it was.
 
     Not with the contract's rules about several fields: those are for the whole that results.
     """
     kinds = get_type_hints(contract, include_extras=True)
-    fields: dict[str, Any] = {name: (kinds[name] | None, None) for name in contract.model_fields}
+    fields: dict[str, Any] = {name: (kinds[name], LEFT_OUT) for name in contract.model_fields}
     return create_model(contract.__name__, __base__=base, __module__=contract.__module__, **fields)
+
+
+class Words:
+    """What a value of a type must be, where JSON Schema cannot say it.
+
+    They end the sentence "must be …" when a value is refused, and stand in the API's description.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __get_pydantic_json_schema__(
+        self, schema: "CoreSchema", handler: "GetJsonSchemaHandler"
+    ) -> dict[str, Any]:
+        return {**handler(schema), "description": self.text}
 
 
 Id = Annotated[UUID, Field(strict=False)]  # JSON knows no UUID: a text that is one is taken
 Name = Annotated[str, bounded(1, 200)]
 Entitlement = Annotated[str, bounded(1, 64)]
-Email = Annotated[str, bounded(3, 254), StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
+Email = Annotated[
+    str,
+    StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$"),
+    Words("an email address of 3 to 254 characters"),
+]
 Password = Annotated[str, bounded(1, 256)]
+NewPassword = Annotated[
+    Password,
+    Words("text of 12 to 256 characters, without control characters, and not easily guessed"),
+]
 
 
 def duration_seconds(text: str) -> float:
@@ -114,52 +145,64 @@ def duration_seconds(text: str) -> float:
 
     For comparing durations only: adding one to a time is Postgres's work, by the calendar.
     """
-    match = _DURATION.fullmatch(text)
+    match = re.fullmatch(_DURATION, text, re.ASCII)
     if match is None:
         raise ValueError("must be an ISO 8601 duration in whole numbers, as P1Y or PT30M")
     return sum(int(n) * s for n, s in zip(match.groups(default="0"), _SECONDS, strict=True))
 
 
-def _duration(shortest: str, longest: str) -> AfterValidator:
-    low, high = duration_seconds(shortest), duration_seconds(longest)
+class _Duration(Words):
+    """An ISO 8601 duration that is between two others."""
 
-    def check(text: str) -> str:
-        if not low <= duration_seconds(text) <= high:
-            raise ValueError(f"must be between {shortest} and {longest}")
-        return text
+    def __init__(self, shortest: str, longest: str) -> None:
+        super().__init__(
+            f"an ISO 8601 duration in whole numbers from {shortest} to {longest}, as P1Y or PT30M"
+        )
+        self._shortest, self._longest = shortest, longest
 
-    return AfterValidator(check)
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: "GetCoreSchemaHandler"
+    ) -> "CoreSchema":
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, text: str) -> str:
+        shortest, longest = duration_seconds(self._shortest), duration_seconds(self._longest)
+        with suppress(ValueError):
+            if shortest <= duration_seconds(text) <= longest:
+                return text
+        raise ValueError(f"must be {self.text}")
 
 
-Term = Annotated[str, _duration("PT1S", "P100Y")]
-SeatTtl = Annotated[str, _duration("PT2S", "P1Y")]
-Lease = Annotated[str, _duration("PT1S", "P1Y")]
-Overlap = Annotated[str, _duration("PT0S", "P1Y")]
+Term = Annotated[str, _Duration("PT1S", "P100Y")]
+SeatTtl = Annotated[str, _Duration("PT2S", "P1Y")]
+Lease = Annotated[str, _Duration("PT1S", "P1Y")]
+Overlap = Annotated[str, _Duration("PT0S", "P1Y")]
+_DAY_WORDS = "a date, as 2026-11-22"
+# With room for every duration: neither RFC 3339 nor Python knows a year of five digits.
+_INSTANT_WORDS = (
+    "an RFC 3339 time with its offset, as 2026-11-22T08:00:00Z, from the year 1970 to 8999"
+)
 
 
 def _read_day(value: object) -> date:
     if isinstance(value, date):
         return value
-    if isinstance(value, str) and _DAY.fullmatch(value):
-        return date.fromisoformat(value)
-    raise ValueError("must be a date, as 2026-11-22")
+    if isinstance(value, str) and re.fullmatch(_DAY, value, re.ASCII):
+        with suppress(ValueError):  # no such day: Python's own words may quote it
+            return date.fromisoformat(value)
+    raise ValueError(f"must be {_DAY_WORDS}")
 
 
 def _read_instant(value: object) -> datetime:
-    try:
+    with suppress(ValueError):
         instant = datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError:
-        instant = None
-    if not isinstance(instant, datetime) or instant.tzinfo is None:
-        raise ValueError("must be an RFC 3339 time with its offset, as 2026-11-22T08:00:00Z")
-    # With room for every duration: neither RFC 3339 nor Python knows a year of five digits.
-    if not 1970 <= instant.year < 9000:
-        raise ValueError("must be between the years 1970 and 9000")
-    return instant
+        if isinstance(instant, datetime) and instant.tzinfo and 1970 <= instant.year < 9000:
+            return instant
+    raise ValueError(f"must be {_INSTANT_WORDS}")
 
 
-Day = Annotated[date, BeforeValidator(_read_day)]
-Instant = Annotated[datetime, BeforeValidator(_read_instant)]
+Day = Annotated[date, BeforeValidator(_read_day), Words(_DAY_WORDS)]
+Instant = Annotated[datetime, BeforeValidator(_read_instant), Words(_INSTANT_WORDS)]
 
 
 def _storable(value: dict[str, Any]) -> dict[str, Any]:
@@ -199,25 +242,6 @@ def validate(contract: type[Request], parsed: object) -> Request:
     try:
         return contract.model_validate(parsed)
     except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False, include_context=False)
-        raise InvalidRequest(
-            *(
-                (_field(found["loc"]), _message(found["type"], found["msg"]))
-                for found in problems[:_MOST_ERRORS]
-            )
-        ) from None
+        from permit.faults import faults  # only a request that is refused needs their words
 
-
-def _message(kind: str, message: str) -> str:
-    """pydantic's own words, but where they speak of patterns and classes."""
-    if kind == "string_pattern_mismatch":
-        return "has characters that are not allowed here"
-    if kind in ("model_type", "model_attributes_type"):
-        return "must be a JSON object"
-    return message.removeprefix("Value error, ")
-
-
-def _field(location: tuple[int | str, ...]) -> str:
-    # A name that the caller made up is cut, and a lone surrogate in it cannot be sent.
-    name = ".".join(str(part) for part in location)[:200] or "body"
-    return name.encode("ascii", "backslashreplace").decode("ascii")
+        raise InvalidRequest(*faults(contract, error)) from None

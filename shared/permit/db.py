@@ -18,7 +18,7 @@ from typing import Any, LiteralString, TypeVar
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
-from psycopg.rows import TupleRow, class_row, tuple_row
+from psycopg.rows import TupleRow, class_row
 
 from permit.errors import DatabaseUnavailable
 from permit.security import rds_token
@@ -128,9 +128,7 @@ class Database:
     ) -> Any:
         """The first column of the first row; None without one."""
         row = self._run(
-            lambda connection: (
-                connection.cursor(row_factory=tuple_row).execute(statement, parameters).fetchone()
-            ),
+            lambda connection: connection.execute(statement, parameters).fetchone(),
             is_repeatable=is_repeatable,
         )
         return None if row is None else row[0]

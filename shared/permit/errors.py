@@ -48,7 +48,9 @@ class IdempotencyKeyReused(Refusal):
 
     def __init__(self, field: str) -> None:
         super().__init__()
-        self.errors = ((field, "was used for another request within 24 hours"),)
+        self.errors = (
+            (field, "must be a new one: it was used for another request within 24 hours"),
+        )
 
 
 class NotFound(Refusal):

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from permit.contracts import Query, bounded
+from permit.contracts import Answer, Query, bounded
 from permit.errors import InvalidRequest
 
 Row = TypeVar("Row")
@@ -21,8 +21,18 @@ class PageQuery(Query):
     """Which page of a list."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 50
+    """How many items a page has at most."""
     cursor: Annotated[str, bounded(1, 200)] | None = None
-    """`next_cursor` of the page before."""
+    """The `next_cursor` of the page before. Without it the list begins with its first page."""
+
+
+class PageAnswer(Answer):
+    """A page of a list, as it is answered; each list says what its items are."""
+
+    items: list[Any]
+    """What is on this page, newest first."""
+    next_cursor: str | None
+    """Send it as `cursor` to get the next page. Null: this page is the last."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,7 +74,7 @@ def place(query: PageQuery) -> Place:
         if found.instant is None or found.instant.tzinfo is None:
             raise ValueError("not of ours")
     except (binascii.Error, ValueError, RecursionError):
-        raise InvalidRequest(("cursor", "is not one that a list gave")) from None
+        raise InvalidRequest(("cursor", "must be the next_cursor of a list")) from None
     return found
 
 

@@ -15,7 +15,7 @@ from permit.migrate import LOGIN_ROLES
 from tests.support.artifacts import HOST, Artifacts, build, find_python, install_runtime
 from tests.support.lambda_runtime import RunningFunction, Runtime, running_function
 from tests.support.sam_template import events, functions, logical_id, routes, written
-from tests.support.servers import PASSWORD, Server, embedded
+from tests.support.servers import PASSWORD, Server, embedded, server_folder
 
 _DATABASE = "permit"
 # Port 9 is never listened on: the probe finds nothing there, and the rotation no AWS.
@@ -118,15 +118,10 @@ class Stack:
 
 
 @pytest.fixture(scope="session")
-def stack(
-    python: Path, host_artifacts: Artifacts, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stack]:
+def stack(python: Path, host_artifacts: Artifacts) -> Iterator[Stack]:
     """Deployed as docs say: migrate, make the first token key, create a tenant."""
-    folder = tmp_path_factory.mktemp("stack")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)  # Postgres runs as another user than root
     runtime = Runtime(python=python, packages=install_runtime(python), artifacts=host_artifacts)
-    with embedded(folder) as server, ExitStack() as exits:
+    with server_folder() as folder, embedded(folder) as server, ExitStack() as exits:
         with server.connect() as connection:
             connection.execute(f"CREATE ROLE owner LOGIN CREATEROLE PASSWORD '{PASSWORD}'")
             connection.execute(f"CREATE DATABASE {_DATABASE} OWNER owner")

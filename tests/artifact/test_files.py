@@ -1,5 +1,6 @@
 """What is uploaded: for the right processor, with bytecode that Lambda reads, and not too much."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -39,6 +40,14 @@ def uploaded(artifacts: Artifacts) -> list[Path]:
         for name, each in written()["Resources"].items()
         if "BuildMethod" in each.get("Metadata", {})
     ]
+
+
+def test_template_is_built_without_loops(artifacts: Artifacts) -> None:
+    """CloudFormation's own transform for them may refuse what else is in the template."""
+    built = (artifacts.folder / "template.yaml").read_text(encoding="utf-8")
+
+    assert "HealthErrors:" in built
+    assert not re.search("Fn::ForEach|LanguageExtensions", built)
 
 
 def test_native_code_is_for_the_processor(artifacts: Artifacts, architecture: str) -> None:

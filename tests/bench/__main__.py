@@ -14,11 +14,11 @@ from tests.bench.round_trips import round_trip_rows
 from tests.bench.rows import Row, limit_row
 from tests.bench.server import durable
 from tests.bench.sizes import Size, measure_sizes
+from tests.bench.throughput import throughput_rows
 from tests.bench.vendor import vendor_rows
 from tests.bench.warm_checks import check_rows, licences_rows
 from tests.bench.workers import Workers
 from tests.support.artifacts import Artifacts
-from tests.support.deployment import Deployment
 from tests.support.servers import Server
 
 
@@ -33,14 +33,14 @@ def main() -> int:
         text = report.figures(rows, sizes, server=server, python=programs.python)
     print(text)
     if not is_quick():
-        report.write(text)
+        report.write(text, report.FIGURES)
     return 0
 
 
 def measure(
     programs: Programs, plan: Plan, server: Server, folder: Path
 ) -> tuple[list[Row], list[Size]]:
-    template = _template(server, folder)
+    template = make_template(server, folder)
     log = folder / "programs.log"
     workers = Workers(programs=programs, log=log)
     _say(f"loading {plan.licences:,} licences")
@@ -64,15 +64,9 @@ def measure(
     rows += licences_rows(workers, plan, few, many)
     _say("the vendor's side")
     rows += vendor_rows(workers, plan, template, few, many)
+    _say("checks a second")
+    rows += throughput_rows(workers, plan)
     return [*rows, _layers_row(programs.artifacts)], sizes
-
-
-def _template(server: Server, folder: Path) -> Template:
-    secrets = folder / "secrets"
-    secrets.mkdir()
-    deployment = Deployment(server=server, database="bench_template", folder=secrets)
-    deployment.write_secrets()
-    return make_template(server, deployment)
 
 
 def _loaded(template: Template, plan: Plan) -> tuple[Database, Database]:

@@ -6,6 +6,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import cycle, islice
+from pathlib import Path
 
 import psycopg
 
@@ -85,7 +86,12 @@ class Template:
     policy_id: str
 
 
-def make_template(server: Server, deployment: Deployment) -> Template:
+def make_template(server: Server, folder: Path) -> Template:
+    """`folder`: of the server, where the secrets go too."""
+    secrets = folder / "secrets"
+    secrets.mkdir()
+    deployment = Deployment(server=server, database="bench_template", folder=secrets)
+    deployment.write_secrets()
     with server.connect() as connection:
         connection.execute(f"CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD '{PASSWORD}'")
         connection.execute(f"CREATE DATABASE {deployment.database} OWNER {OWNER}")

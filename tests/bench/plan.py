@@ -19,6 +19,10 @@ class Plan:
     size_calls: int
     vendor_calls: int
     batches: int
+    load_seconds: float
+    """Of each measurement under load."""
+    load_due: int
+    """Devices that rewrite last_seen_at under load."""
 
 
 FULL = Plan(
@@ -33,6 +37,8 @@ FULL = Plan(
     size_calls=40,
     vendor_calls=500,
     batches=20,
+    load_seconds=8,
+    load_due=15_000,
 )
 QUICK = Plan(
     licences=2_000,
@@ -46,6 +52,8 @@ QUICK = Plan(
     size_calls=3,
     vendor_calls=20,
     batches=2,
+    load_seconds=0.5,
+    load_due=1_000,
 )
 
 

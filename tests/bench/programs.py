@@ -49,9 +49,16 @@ class Worker:
     log: Path
 
     def ask(self, *command: object) -> Any:
+        self.tell(*command)
+        return self.hear()
+
+    def tell(self, *command: object) -> None:
+        """Begins a command, whose answer `hear` waits for: others may work meanwhile."""
         assert self.process.stdin is not None
-        assert self.process.stdout is not None
         print(json.dumps(command), file=self.process.stdin, flush=True)
+
+    def hear(self) -> Any:
+        assert self.process.stdout is not None
         answer = self.process.stdout.readline()
         if not answer:
             raise RuntimeError(f"{self.process.args} has ended:\n{tail(self.log)}")

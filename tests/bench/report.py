@@ -12,16 +12,24 @@ from tests.support.sam_template import ROOT
 from tests.support.servers import Server
 
 DOCUMENT = ROOT / "docs" / "performance.md"
-_BEGIN = "<!-- figures: written by `make bench` -->"
+# Where figures begin in DOCUMENT; each ends with _END.
+FIGURES = "<!-- figures: written by `make bench` -->"
+LARGE = "<!-- figures: written by `make bench-large` -->"
 _END = "<!-- end of figures -->"
 SIZES = """What each function takes of a whole processor, and what becomes of it at its memory,
 by which Lambda divides the processor (1,769 MB are one):"""
 
 
 def figures(rows: list[Row], sizes: list[Size], *, server: Server, python: Path) -> str:
+    budgets = table("make bench", rows, server=server, python=python)
+    return "\n".join([budgets, "", SIZES, "", size_table(sizes)])
+
+
+def table(command: str, rows: list[Row], *, server: Server, python: Path) -> str:
+    """The rows, and above them where they come from."""
     facts = {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "command": "`make bench`",
+        "command": f"`{command}`",
         "processor": f"{os.cpu_count()} × {_cpu_model()}",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30:.1f} GiB",
         "kernel": f"{platform.system()} {platform.release()}",
@@ -29,15 +37,14 @@ def figures(rows: list[Row], sizes: list[Size], *, server: Server, python: Path)
         "Postgres": _postgres(server),
     }
     lines = [f"- {name}: {fact}" for name, fact in facts.items()]
-    budgets = markdown(HEADINGS, (row.cells for row in rows))
-    return "\n".join([*lines, "", budgets, "", SIZES, "", size_table(sizes)])
+    return "\n".join([*lines, "", markdown(HEADINGS, (row.cells for row in rows))])
 
 
-def write(text: str) -> None:
-    """Replaces what the run before wrote; the prose around it stays."""
-    before, begin, rest = DOCUMENT.read_text(encoding="utf-8").partition(_BEGIN)
+def write(text: str, begin: str) -> None:
+    """Replaces what an earlier run wrote after this marker; the prose around it stays."""
+    before, found, rest = DOCUMENT.read_text(encoding="utf-8").partition(begin)
     _, end, after = rest.partition(_END)
-    if not begin or not end:
+    if not found or not end:
         raise RuntimeError(f"{DOCUMENT} has lost the markers between which the figures belong")
     DOCUMENT.write_text(f"{before}{begin}\n{text}\n{end}{after}", encoding="utf-8")
 

@@ -15,15 +15,16 @@ def durable() -> Generator[tuple[Server, Path]]:
         folder = Path(name)
         folder.chmod(0o755)  # Postgres runs as another user than root
         with embedded(folder) as server:
-            _as_shipped(server)
+            as_shipped(server)
             yield server, folder
 
 
-def _as_shipped(server: Server) -> None:
-    """Takes back what tests set for speed and for reading statements."""
+def as_shipped(server: Server) -> None:
+    """Takes back what was set for speed and for reading statements."""
     with server.connect() as connection:
         connection.execute("ALTER SYSTEM RESET ALL")
         connection.execute("SELECT pg_reload_conf()")
+        connection.execute("CHECKPOINT")
     with server.connect() as connection:
         for name, value in {"fsync": "on", "synchronous_commit": "on"}.items():
             row = connection.execute("SELECT current_setting(%s)", [name]).fetchone()

@@ -24,6 +24,21 @@ class Workers:
         variables = database.deployment.environ("licence_check")
         return working(program, variables, "licence_check", self.log)
 
+    def floor(self, database: Database, function: str) -> AbstractContextManager[Worker]:
+        """The floors, connected as this function is."""
+        program = self.programs.minimum("warm_floor")
+        return working(program, database.deployment.environ(function), function, self.log)
+
+    def loaded_check(self, database: Database) -> AbstractContextManager[Worker]:
+        program = self.programs.permit("load_check", "LicenceCheckFunction")
+        variables = database.deployment.environ("licence_check")
+        return working(program, variables, "licence_check", self.log)
+
+    def loaded_call(self, database: Database) -> AbstractContextManager[Worker]:
+        program = self.programs.minimum("load_call")
+        variables = database.deployment.environ("licence_check")
+        return working(program, variables, "licence_check", self.log)
+
     def vendor(self, database: Database, api_key: str) -> AbstractContextManager[Worker]:
         program = self.programs.permit("warm_vendor", "LicencesFunction")
         variables = {**database.deployment.environ("licences"), "BENCH_API_KEY": api_key}

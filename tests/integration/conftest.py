@@ -1,11 +1,11 @@
-"""A server a session, a migrated template once, and a database of its own for every test."""
+"""A server for each worker, migrated once, and a database of its own for every test."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from permit.db import Database
 from permit.migrate import LOGIN_ROLES, migrate
 from permit.settings import DatabaseSettings
 from tests.support.deployment import Deployment
+from tests.support.pinning import pinning_statements
 from tests.support.relay import Relay, relay_to
 from tests.support.servers import (
     PASSWORD,
@@ -21,10 +22,12 @@ from tests.support.servers import (
     behind_pgbouncer,
     embedded,
     is_pgbouncer_installed,
+    server_folder,
 )
 
 _numbers = count()
 _TEMPLATE = "permit_template"
+END_ITS_CONNECTIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
 # The database's one clock, moved by tests and by nothing else.
 TEST_CLOCK = """
     CREATE TABLE public.test_clock (shift interval NOT NULL);
@@ -36,32 +39,24 @@ TEST_CLOCK = """
 """
 
 
+# What takes longest begins first: each file is one worker's.
+LONGEST = {"test_fuzz.py": -2, "test_run.py": -1}
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """test_statements.py judges what all the others have sent, so it comes after them."""
-    items.sort(key=lambda item: item.path.name == "test_statements.py")
+    items.sort(key=lambda item: LONGEST.get(item.path.name, 0))
 
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    with _server_folder() as folder:
-        if os.environ.get("PERMIT_TEST_DATABASE") == "pgbouncer":
-            if not is_pgbouncer_installed():
-                pytest.skip("PgBouncer or Postgres 15 is not installed")
-            with behind_pgbouncer(folder) as server:
-                yield server
-        else:
-            with embedded(folder) as server:
-                yield server
-
-
-@contextmanager
-def _server_folder() -> Iterator[Path]:
-    """Not below pytest's own: that is closed to other users by each pytest that starts."""
-    with TemporaryDirectory(prefix="permit-tests-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # Postgres runs as another user than root
-        yield folder
+    """When its last test has ended, what all of them sent to it is judged."""
+    is_pooled = os.environ.get("PERMIT_TEST_DATABASE") == "pgbouncer"
+    if is_pooled and not is_pgbouncer_installed():
+        pytest.skip("PgBouncer or Postgres 15 is not installed")
+    with server_folder() as folder, (behind_pgbouncer if is_pooled else embedded)(folder) as server:
+        yield server
+        assert [] == pinning_statements(server)
 
 
 @pytest.fixture(scope="session")
@@ -75,28 +70,48 @@ def template(server: Server) -> str:
     return _TEMPLATE
 
 
-@pytest.fixture
-def deployment(server: Server, template: str, tmp_path: Path) -> Iterator[Deployment]:
-    name = f"test_{next(_numbers)}"
-    with server.connect() as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
-    deployment = Deployment(server=server, database=name, folder=tmp_path)
-    deployment.write_secrets()
-    yield deployment
-    deployment.close()
-    with server.connect() as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+@dataclass(frozen=True, kw_only=True)
+class Databases:
+    """Makes a database for each test, and drops it when the next one is made.
+
+    Its last connections have ended by then; for one that has not, DROP DATABASE waits 100 ms.
+    """
+
+    server: Server
+    left: list[str] = field(default_factory=list)
+
+    @contextmanager
+    def make(self, options: str) -> Generator[str]:
+        name = f"test_{next(_numbers)}"
+        with self.server.connect() as connection:
+            while self.left:
+                connection.execute(f"DROP DATABASE {self.left.pop()} WITH (FORCE)")
+            connection.execute(f"CREATE DATABASE {name} {options}")
+        yield name
+        with self.server.connect() as connection:
+            connection.execute(END_ITS_CONNECTIONS, [name])
+        self.left.append(name)
+
+
+@pytest.fixture(scope="session")
+def databases(server: Server) -> Databases:
+    return Databases(server=server)
 
 
 @pytest.fixture
-def empty(server: Server, template: str) -> Iterator[dict[str, Any]]:
+def deployment(databases: Databases, template: str, tmp_path: Path) -> Iterator[Deployment]:
+    with databases.make(f"TEMPLATE {template}") as name:
+        deployment = Deployment(server=databases.server, database=name, folder=tmp_path)
+        deployment.write_secrets()
+        yield deployment
+        deployment.close()
+
+
+@pytest.fixture
+def empty(databases: Databases, template: str) -> Iterator[dict[str, Any]]:
     """Where to connect to a database of one's own that nothing was done to."""
-    name = f"empty_{next(_numbers)}"
-    with server.connect() as connection:
-        connection.execute(f"CREATE DATABASE {name} OWNER test_owner")
-    yield owner_conninfo(server, name)
-    with server.connect() as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    with databases.make("OWNER test_owner") as name:
+        yield owner_conninfo(databases.server, name)
 
 
 @pytest.fixture

@@ -12,7 +12,13 @@ from permit.db import Database
 from permit.errors import DatabaseUnavailable
 from permit.settings import DatabaseSettings
 from tests.support.iam_tokens import Identity
-from tests.support.servers import SUPERUSER, Server, behind_pgbouncer, is_pgbouncer_installed
+from tests.support.servers import (
+    SUPERUSER,
+    Server,
+    behind_pgbouncer,
+    is_pgbouncer_installed,
+    server_folder,
+)
 from tests.support.tls import Authority
 
 ROLE = Identity(access_key="ASIA", secret_key="s" * 40, session_token="t", user=SUPERUSER)
@@ -20,14 +26,11 @@ Opened = Callable[[Authority], Database]
 
 
 @pytest.fixture(scope="module")
-def debian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def debian() -> Iterator[Server]:
     """Lets in whoever comes over TLS: what a token is worth is the proxy double's matter."""
     if not is_pgbouncer_installed():
         pytest.skip("Debian's Postgres 15 is not installed")
-    folder = tmp_path_factory.mktemp("debian")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)  # Postgres runs as another user than root
-    with behind_pgbouncer(folder) as server:
+    with server_folder() as folder, behind_pgbouncer(folder) as server:
         rules = folder / "data" / "pg_hba.conf"
         rules.write_text(f"hostssl all {SUPERUSER} 127.0.0.1/32 trust\n" + rules.read_text())
         yield server

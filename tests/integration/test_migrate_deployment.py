@@ -17,7 +17,7 @@ from permit.edge import custom_resources
 from permit.edge.custom_resources import CannotAnswer
 from permit.migrate import LOGIN_ROLES, required_version
 from tests.support.deployment import Context, Deployment
-from tests.support.servers import PASSWORD, Server, embedded
+from tests.support.servers import PASSWORD, Server, embedded, server_folder
 
 SECONDS = 60
 
@@ -55,7 +55,7 @@ def serving(bucket: Bucket) -> Iterator[Bucket]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         bucket.port = server.server_port
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield bucket
         server.shutdown()
@@ -260,12 +260,9 @@ def test_an_answer_that_is_never_taken_fails_without_the_address(resource: Resou
 
 
 @pytest.fixture
-def rds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def rds() -> Iterator[Server]:
     """A server with RDS's role for signing in by IAM, and an owner who may grant it."""
-    folder = tmp_path_factory.mktemp("rds")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)  # Postgres runs as another user than root
-    with embedded(folder) as server:
+    with server_folder() as folder, embedded(folder) as server:
         with server.connect() as connection:
             connection.execute("CREATE ROLE rds_iam NOLOGIN")
             connection.execute(f"CREATE ROLE master LOGIN CREATEROLE PASSWORD '{PASSWORD}'")

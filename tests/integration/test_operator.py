@@ -20,7 +20,6 @@ from tests.support.deployment import Deployment, Vendor
 UNKNOWN = str(uuid.UUID(int=1))
 FINGERPRINT = "fingerprint-of-a-machine"
 BCRYPT = bcrypt.hashpw(b"legacy-pass-1", bcrypt.gensalt(4)).decode()
-NO_UUID = "Input should be a valid UUID"
 TENANT_COMMANDS: dict[str, dict[str, Any]] = {
     "create-user": {"email": "a@example.com"},
     "import-user": {"email": "a@example.com", "bcrypt_hash": BCRYPT},

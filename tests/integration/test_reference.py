@@ -1,8 +1,26 @@
-"""GET /openapi.json and /docs: the API's description, and a page that needs nobody else."""
+"""GET /, /openapi.json and /docs: what this is, the API's description, a page that needs nobody."""
 
 import re
 
+from permit import VERSION
 from tests.support.deployment import Deployment, load_event
+from tests.support.sam_template import routes
+
+
+def test_the_first_page_says_what_this_is(deployment: Deployment) -> None:
+    """With the version, and links that lead to routes of this service."""
+    response = deployment.invoke("reference", load_event("home"))
+
+    page = response["body"]
+    assert (200, "text/html; charset=utf-8") == (
+        response["statusCode"],
+        response["headers"]["Content-Type"],
+    )
+    assert "<title>Permit</title>" in page
+    assert f"Version {VERSION}" in page
+    links = re.findall(r'href="([^"]+)"', page)
+    assert "/docs" in links
+    assert {f"ANY {link}" for link in links} <= set(routes())
 
 
 def test_the_description_is_served(deployment: Deployment) -> None:
@@ -20,6 +38,7 @@ def test_the_page_needs_no_internet(deployment: Deployment) -> None:
 
     page = response["body"]
     assert 200 == response["statusCode"]
+    assert "<title>Permit</title>" in page
     assert "/v1/licences/check" in page
     assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=", page)
     assert "default-src 'self'" in response["headers"]["Content-Security-Policy"]

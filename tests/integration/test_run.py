@@ -61,10 +61,10 @@ def test_the_first_run_makes_a_demo_whose_three_commands_work(tmp_path: Path) ->
         assert health["status"] == "ok"
         assert login["token_type"] == "Bearer"
         assert (check["valid"], check["code"]) == (True, "VALID")
-        assert (run.folder / "demo.json").stat().st_mode & 0o777 == 0o600
-        assert all(
-            secret.stat().st_mode & 0o777 == 0o600 for secret in run.folder.glob("secrets/*")
-        )
+        assert run.facts_file == run.folder / "demo.json"
+        assert f"{run.facts['base_url']}/docs" in run.output
+        for private in ("demo.json", "postgres.log", "secrets/*"):
+            assert {0o600} == {file.stat().st_mode & 0o777 for file in run.folder.glob(private)}
 
 
 def test_starting_again_keeps_the_data_and_the_facts(used: Path) -> None:
@@ -160,6 +160,43 @@ def other_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             connection.execute(f"CREATE ROLE guest LOGIN PASSWORD '{PASSWORD}'")
             connection.execute("CREATE DATABASE licences OWNER owner")
         yield f"127.0.0.1:{server.port}/licences"
+
+
+def test_a_log_that_was_open_to_all_is_closed(used: Path) -> None:
+    """As an older Permit made it."""
+    log = used / "postgres.log"
+    log.chmod(0o644)
+
+    with running(used):
+        assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_each_database_keeps_its_demo(tmp_path: Path, other_server: str) -> None:
+    """Given, then not given, then given again: the password of the first run is not lost."""
+    folder, url = tmp_path / "two", f"postgresql://owner:{PASSWORD}@{other_server}"
+    seen = []
+    for variables in ({"DATABASE_URL": url}, {}, {"DATABASE_URL": url}, {}):
+        with running(folder, **variables) as run:
+            assert run.paste()[1]["token_type"] == "Bearer"
+            seen.append(run.facts | {"base_url": ""})
+            assert run.facts_file.stat().st_mode & 0o777 == 0o600
+
+    assert seen[:2] == seen[2:]
+    assert seen[0]["tenant_id"] != seen[1]["tenant_id"]
+    with psycopg.connect(url) as connection:
+        connection.execute("SET ROLE permit_doors")
+        assert (1,) == connection.execute("SELECT count(*) FROM permit.tenants").fetchone()
+
+
+def test_an_operator_command_needs_the_database_that_is_meant(
+    used: Path, other_server: str
+) -> None:
+    """A demo of another database does not stand for it."""
+    url = f"postgresql://owner:{PASSWORD}@{other_server}"
+
+    status, _, complaint = command("operator", used, "rotate-token-key", DATABASE_URL=url)
+
+    assert (status, complaint) == (1, "permit: there is no database yet: `make run` makes it\n")
 
 
 def test_a_given_database_is_used_and_reset(tmp_path: Path, other_server: str) -> None:

@@ -1,6 +1,7 @@
-"""Every statement that the suite sent through the functions' roles: none pins an RDS Proxy session.
+"""Every statement that is sent through the functions' roles: none pins an RDS Proxy session.
 
-Runs last (conftest.py). What pins a session for PostgreSQL:
+What is recognised, and that it is counted; conftest.py judges all that a session's tests have sent.
+What pins a session for PostgreSQL:
 https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html
 """
 
@@ -9,13 +10,8 @@ from collections import Counter
 import pytest
 
 from tests.support.deployment import Deployment
-from tests.support.pinning import LONGEST, pins
-from tests.support.servers import Server, Statement
-
-
-def by_pooler(statement: Statement) -> bool:
-    """PgBouncer names its client to each server connection in words of its own."""
-    return statement.text == "SET application_name='permit';"
+from tests.support.pinning import LONGEST, pinning_statements, pins, sent_by_functions
+from tests.support.servers import Server
 
 
 @pytest.mark.parametrize(
@@ -59,8 +55,8 @@ def test_what_does_not_pin_is_let_through(statement: str) -> None:
     assert not pins(statement)
 
 
-def test_no_statement_of_the_suite_pins_a_session(deployment: Deployment, server: Server) -> None:
-    """Nothing that any test made a function send; and here it is known how much that is."""
+def test_no_statement_of_a_function_pins_a_session(deployment: Deployment, server: Server) -> None:
+    """Nothing that any test has sent until now; and here it is known how much that is."""
     deployment.send("health")
     deployment.operator("rotate-token-key")
     licence = deployment.vendor.licence()
@@ -74,12 +70,12 @@ def test_no_statement_of_the_suite_pins_a_session(deployment: Deployment, server
     deployment.release(licence["key"], fingerprint="fingerprint-of-a-machine")
     deployment.invoke("sweep", {})
 
-    sent = [s for s in server.statements() if s.user.startswith("permit_") and not by_pooler(s)]
+    sent = sent_by_functions(server)
 
-    mine = Counter(s.user for s in sent if s.database == deployment.database)
+    mine = Counter(each.user for each in sent if each.database == deployment.database)
     operator = mine.pop("permit_operator")
     expected = {"permit_public": 2, "permit_login": 4, "permit_check": 4, "permit_sweep": 1}
     assert expected == mine
     # Four commands that write: each at least BEGIN, the tenant's entry, its own, COMMIT.
     assert operator >= 16
-    assert [] == sorted({s.text for s in sent if pins(s.text)})
+    assert [] == pinning_statements(server)

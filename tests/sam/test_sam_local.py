@@ -58,8 +58,6 @@ class SamLocal:
             ),
             # What is there is used; an image that is missing is fetched all the same.
             "--skip-pull-image",
-            # samconfig.toml, which says so too, lies beside the template that was built from.
-            "--language-extensions",
         ]
         run = subprocess.run(command, check=False, capture_output=True, text=True)
         assert run.returncode == 0, run.stderr

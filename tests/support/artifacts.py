@@ -1,6 +1,8 @@
 """What `sam build` makes, for an architecture; and AWS's runtime client, to run it with."""
 
+import fcntl
 import hashlib
+import json
 import os
 import platform
 import re
@@ -10,7 +12,9 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
+from local.template.intrinsics import parse
 from tests.support.sam_template import ROOT
 
 HOST = {"x86_64": "x86_64", "aarch64": "arm64"}.get(platform.machine(), "none")
@@ -58,15 +62,33 @@ def find_python() -> Path | None:
 
 @cache
 def build(architecture: str, source: Path = ROOT) -> Artifacts:
-    """A build directory of its own, so that `make build` keeps what it made."""
+    """A build directory of its own, so that `make build` keeps what it made.
+
+    Built once a session of pytest, by whichever of its workers asks first.
+    """
     folder = source / ".aws-sam" / f"artifact-{architecture}"
+    session = folder.with_suffix(".session")
+    this_session = os.environ.get("PYTEST_XDIST_TESTRUNUID", uuid4().hex)
+    folder.parent.mkdir(exist_ok=True)
+    with folder.with_name("artifact.lock").open("w") as lock:  # SAM builds one at a time.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not session.exists() or session.read_text(encoding="utf-8") != this_session:
+            _build(architecture, source, folder)
+            session.write_text(this_session, encoding="utf-8")
+    return Artifacts(folder=folder)
+
+
+def _build(architecture: str, source: Path, folder: Path) -> None:
+    template = source / ".template.json"
+    written_out = parse((source / "template.yaml").read_text(encoding="utf-8"))
+    template.write_text(json.dumps(written_out, indent=1), encoding="utf-8")
     command = [
         *(ROOT / ".venv-sam" / "bin" / "sam", "build", "--build-dir", folder),
+        *("--template-file", template),
         *("--parameter-overrides", f"Architecture={architecture}"),
     ]
     run = subprocess.run(command, cwd=source, env=_build_environment(), check=False, **_QUIETLY)
     assert run.returncode == 0, run.stdout
-    return Artifacts(folder=folder)
 
 
 def install_runtime(python: Path) -> Path:

@@ -121,7 +121,9 @@ def _go_on_with_licences(made: Furnished) -> None:
     assert [(True, 5), (False, 5)] == [(each["allowed"], each["used"]) for each in counted]
     key = licences["perpetual"]["key"]
     assert deployment.release(key, fingerprint="fingerprint-of-perpetual-0")["released"]
-    assert deployment.check(key, "fingerprint-of-perpetual-2")["valid"]
+    seated = deployment.check(key, "fingerprint-of-perpetual-2")
+    assert seated["valid"]
+    assert deployment.release(key, device_id=seated["device"]["id"])["released"]
     deployment.invoke("sweep", {})
 
 

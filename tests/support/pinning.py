@@ -4,6 +4,9 @@ https://docs.aws.amazon.com/AmazonRDS/latest/UserGuide/rds-proxy-pinning.html
 """
 
 import re
+from collections.abc import Iterator
+
+from tests.support.servers import Server, Statement
 
 LONGEST = 16 * 1024
 # As the whole of a statement or the head of one of several.
@@ -24,3 +27,16 @@ def pins(statement: str) -> bool:
     text = COMMENTS.sub(" ", statement)
     is_long = len(statement.encode()) > LONGEST
     return is_long or bool(COMMANDS.search(text) or CALLS.search(text))
+
+
+def sent_by_functions(server: Server) -> Iterator[Statement]:
+    """Every statement that came through a function's role, whichever test sent it."""
+    for statement in server.statements():
+        # PgBouncer names its client to each server connection in words of its own.
+        by_pooler = statement.text == "SET application_name='permit';"
+        if statement.user.startswith("permit_") and not by_pooler:
+            yield statement
+
+
+def pinning_statements(server: Server) -> list[str]:
+    return sorted({each.text for each in sent_by_functions(server) if pins(each.text)})

@@ -1,8 +1,4 @@
-"""template.yaml for tests: as it is written, and as its transforms hand it to CloudFormation.
-
-The first transform, which writes loops out, is ours here: SAM's own stand-in decides conditions and
-parameters at once, and loses some references.
-"""
+"""template.yaml for tests: as it is written, and as SAM's transform hands it to CloudFormation."""
 
 import json
 import subprocess
@@ -25,6 +21,7 @@ def source() -> str:
 
 @cache
 def written() -> dict[str, Any]:
+    """With its loops written out, as it is built."""
     return parse(source())
 
 
@@ -36,7 +33,7 @@ def nested(name: str) -> dict[str, Any]:
 
 @cache
 def transformed(text: str | None = None) -> dict[str, Any]:
-    """The resources that the transforms make of the template, or of a changed text of it."""
+    """The resources that SAM makes of the template, or of a changed text of it."""
     run = subprocess.run(
         [SAM_PYTHON, SCRIPT],
         input=json.dumps(parse(source() if text is None else text)),

@@ -118,7 +118,7 @@ def _rounded(instant: str) -> str:
     return given.strftime("%Y-%m-%dT%H:00:00Z")
 
 
-def play(deployment: Deployment) -> list[dict[str, Any]]:
+def play(deployment: Deployment, kind: type[Play] = Play) -> list[dict[str, Any]]:
     """On a new deployment, whose database's clock it sets."""
     now = datetime.now(UTC)
     deployment.pass_time(BEGINS + timedelta(minutes=5) - now)
@@ -126,7 +126,7 @@ def play(deployment: Deployment) -> list[dict[str, Any]]:
         "create-tenant", name="Example Ltd", email=OWNER, password=OWNERS_PASSWORD
     )
     deployment.operator("rotate-token-key")
-    day = Play(deployment)
+    day = kind(deployment)
     _everybody(day, tenant["tenant_id"])
     token = _sign_in(day)
     licence = _sell(day, token)

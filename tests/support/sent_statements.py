@@ -14,16 +14,12 @@ def sent_statements(deployment: Deployment, function: str) -> Generator[list[str
     Each is a round trip. The list is filled when the block ends.
     """
     sent: list[str] = []
-    before = len(_all(deployment, function))
+    since = deployment.server.logged()
     yield sent
-    sent += _all(deployment, function)[before:]
-
-
-def _all(deployment: Deployment, function: str) -> list[str]:
     user = database_users()[function]
-    return [
+    sent += [
         statement.text
-        for statement in deployment.server.statements()
+        for statement in deployment.server.statements(since)
         if (statement.user, statement.database) == (user, deployment.database)
         # What PgBouncer sends of its own when it hands a connection to another client.
         and not statement.text.startswith("SET application_name=")

@@ -1,5 +1,6 @@
 """The shipped certificate authorities: they load, they are whose they should be, they last."""
 
+import re
 import ssl
 import time
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import permit
-from tests.support.sam_template import written
+from tests.support.sam_template import ROOT
 
 CERTIFICATES = Path(permit.__file__).parent / "certificates"
 A_YEAR = 365 * 24 * 3600
@@ -47,9 +48,11 @@ def test_none_expires_within_a_year(name: str) -> None:
     assert min(expiries) > time.time() + A_YEAR
 
 
-def test_every_region_of_the_template_is_in_the_rds_bundle() -> None:
-    """Where the extension is known, migrate can verify the database as well."""
-    regions = written()["Mappings"]["SecretsExtensions"]
-    named = " ".join(_names("rds-global.pem"))
+def test_the_regions_without_rds_roots_are_told() -> None:
+    """docs/deploy.md says of how many regions the layer has the roots, and names no other."""
+    page = (ROOT / "docs" / "deploy.md").read_text("utf-8")
+    paragraph = page[page.index("**Regions.**") : page.index("## CloudFront")]
+    regions = {name.split()[2] for name in _names("rds-global.pem")}
 
-    assert [] == [region for region in regions if f" {region} " not in named]
+    assert f"RDS's roots of {len(regions)}" in " ".join(paragraph.split())
+    assert set() == regions & set(re.findall(r"`([a-z]{2}-[a-z]+-\d)`", paragraph))

@@ -231,9 +231,14 @@ def test_a_change_takes_any_of_the_fields(sent: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    "sent", [{"name": ""}, {"limit": -1}, {"limit": "1"}, {"reason": ""}, {"more": 1}], ids=str
+    "sent",
+    [
+        *({"name": ""}, {"limit": -1}, {"limit": "1"}, {"reason": ""}, {"more": 1}),
+        *({"name": None}, {"tags": None}),
+    ],
+    ids=str,
 )
 def test_a_change_is_as_strict_as_what_it_changes(sent: dict[str, Any]) -> None:
-    """The same limits hold, and nothing else is taken."""
+    """The same limits hold, null is what it was, and nothing else is taken."""
     with pytest.raises(ValidationError):
         _Change.model_validate(sent)

@@ -130,6 +130,7 @@ def test_intrinsics(yaml: str, expected: object) -> None:
 
 
 LOOPS = """
+Transform: [AWS::LanguageExtensions, AWS::Serverless-2016-10-31]
 Resources:
   Fn::ForEach::Twins:
     - Name
@@ -159,6 +160,7 @@ def test_loops_are_written_out_as_cloudformation_does() -> None:
     found = functions(LOOPS)
 
     assert ["Left", "Right", "after"] == list(found)
+    assert ["AWS::Serverless-2016-10-31"] == parse(LOOPS)["Transform"]
     assert {
         "OWN": "Right",
         "MIXED": "Right of permit",

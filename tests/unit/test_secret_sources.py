@@ -9,6 +9,7 @@ import pytest
 from moto import mock_aws
 
 from permit.secrets.sources import SecretSource, SecretUnavailable
+from permit.security.secret_formats import MalformedSecret
 from tests.support.extension_double import Extension, serving
 
 REGION = "eu-west-1"
@@ -160,6 +161,30 @@ def test_a_file_is_read_and_read_again(source, clock: Clock, tmp_path: Path) -> 
     assert secret.read() == "first"
     clock.now += 1
     assert secret.read() == "second"
+
+
+def test_a_value_is_parsed_once(source, clock: Clock, tmp_path: Path) -> None:
+    """By each parser, until another value is read; what cannot be parsed is said every time."""
+    file = tmp_path / "secret"
+    file.write_text("1")
+    secret, asked = source(f"file:{file}"), list[str]()
+
+    def parse(text: str) -> int:
+        asked.append(text)
+        if not text.isdigit():
+            raise MalformedSecret("it is no number")
+        return int(text)
+
+    assert [1, 1, 1.0, 1] == [secret.parsed(each) for each in (parse, parse, float, parse)]
+    assert ["1", "1"] == asked
+    file.write_text("two")
+    clock.now += 60
+    for _ in range(2):
+        with pytest.raises(MalformedSecret, match="PERMIT_MASTER_KEYS: it is no number"):
+            secret.parsed(parse)
+    file.write_text("3")
+    clock.now += 60
+    assert 3 == secret.parsed(parse)
 
 
 @pytest.mark.parametrize("content", [None, "", "\n"])

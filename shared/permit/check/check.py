@@ -17,6 +17,8 @@ _CLAIM_ATTEMPTS = 4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckOutcome:
+    """What is answered to a check."""
+
     verdict: Verdict
     checked_at: datetime
     facts: LicenceFacts | None  # None where no licence has the key
@@ -68,10 +70,12 @@ def _not_found() -> CheckOutcome:
 
 def _needs_claim(facts: LicenceFacts, device: DeviceSent | None, verdict: Verdict) -> bool:
     """Whether the lock is needed: to take a seat, to begin the term, to recognise a machine."""
+    is_seated = device is None or facts.has_seat
+    if is_seated and facts.starts_at is not None:  # nearly every check
+        return False
     if is_decided_without_device(verdict):
         return False
     if device is not None and facts.device_id is None:
         may_be_known = facts.matching != "exact" and device.components is not None
         return verdict.valid or may_be_known
-    is_seated = device is None or facts.has_seat
-    return verdict.valid and not (is_seated and facts.starts_at is not None)
+    return verdict.valid

@@ -14,6 +14,8 @@ Fingerprint = Annotated[str, bounded(16, 256)]
 
 class DeviceSpec(Contract):
     fingerprint: Fingerprint
+    """Names the machine, always the same one. Hash whatever identifies it before you send it;
+    only the SHA-256 of this text is kept."""
     components: (
         Annotated[
             dict[Annotated[str, bounded(1, 64)], Annotated[str, bounded(1, 256)]],
@@ -21,8 +23,12 @@ class DeviceSpec(Contract):
         ]
         | None
     ) = None
+    """Hashes of the machine's parts by a name for each, by which a policy may recognise a
+    machine whose fingerprint has changed (`matching`). Null: what is known of them stays."""
     name: Name | None = None
+    """What people call the machine, in lists. Null: the name that is known stays."""
     platform: Name | None = None
+    """What the machine runs, for people, in lists. Null: what is known stays."""
 
     def as_sent(self) -> DeviceSent:
         return DeviceSent(

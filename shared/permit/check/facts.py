@@ -92,6 +92,8 @@ class SeatClaim:
 
 @dataclass(frozen=True, kw_only=True)
 class ReleaseOutcome:
+    """Whether the seat is free now, and if not, when it can be."""
+
     code: str
     devices_used: int | None
     available_at: datetime | None

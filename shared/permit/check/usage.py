@@ -26,6 +26,8 @@ _ATTEMPTS = 4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UsageSent:
+    """How much of which meter is to be used."""
+
     meter: str
     quantity: int
     idempotency_key: str | None = field(repr=False)
@@ -33,6 +35,8 @@ class UsageSent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UsageOutcome:
+    """What is answered to a usage."""
+
     verdict: Verdict
     """Valid where the licence is in force, allowed or not."""
     allowed: bool

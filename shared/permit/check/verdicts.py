@@ -22,6 +22,8 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
+    """Whether this copy may run here, and why: by a code for programs, a sentence for people."""
+
     code: str
     valid: bool
     detail: str
@@ -29,6 +31,8 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Guard:
+    """A verdict, and when it is the one."""
+
     verdict: Verdict
     applies: Callable[[LicenceFacts, Question], bool]
 

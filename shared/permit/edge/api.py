@@ -5,48 +5,40 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from functools import cached_property
 from typing import Any, NoReturn, TypeVar
 
 import psycopg
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.api_gateway import Route
-from aws_lambda_powertools.event_handler.exceptions import NotFoundError
-from aws_lambda_powertools.utilities.data_classes import APIGatewayProxyEventV2
-from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from permit.contracts import Answer, Contract, validate
 from permit.db import Database
-from permit.edge.refusals import MethodNotAllowed, OriginNotProven, UnsupportedMediaType
-from permit.errors import DatabaseUnavailable, InvalidRequest, NotFound, Refusal, StatementFailed
+from permit.edge.payload import Context, Request, Response
+from permit.edge.refusals import OriginNotProven, UnsupportedMediaType
+from permit.edge.router import Handler, Router
+from permit.errors import DatabaseUnavailable, InvalidRequest, Refusal, StatementFailed
 from permit.secrets.sources import SecretSource
 from permit.security.origin import is_proven, parse_origin_secrets, viewer_address
 
-Request = TypeVar("Request", bound=Contract)
+Body = TypeVar("Body", bound=Contract)
+Registered = TypeVar("Registered", bound=Handler)
 
 _MARGIN = 1.0  # seconds that remain to answer after the database's time is up
-_MOST_ERRORS = 20
-_PROBLEM = "application/problem+json"
 
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse_constant)
 _SERVICE = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "permit")
 
 
-class _Event(APIGatewayProxyEventV2):
-    """With its headers copied once: Powertools does so at every look, and twice for each answer."""
+class Api:
+    """The routes of one function: `resolve` is its handler."""
 
-    @cached_property
-    def headers(self) -> dict[str, str]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        return super().headers
-
-    @cached_property
-    def resolved_headers_field(self) -> dict[str, Any]:
-        return self.headers
-
-
-class Api(APIGatewayHttpResolver):
-    """Powertools' resolver, with our refusals for its errors and a deadline for the database."""
+    request: Request
+    """The one that is being answered: an execution environment has one at a time."""
 
     def __init__(
         self,
@@ -56,130 +48,106 @@ class Api(APIGatewayHttpResolver):
         database_seconds: float | None = None,
     ) -> None:
         """`database_seconds`: at most so long in the database, however long Lambda allows."""
-        super().__init__()  # pyright: ignore[reportUnknownMemberType]
+        self._router = Router()
         self._database = database
         self._origin_secret = origin_secret
         self._database_seconds = database_seconds
         self._facts: dict[str, Any] = {}
         # What was imported lives as long as the process: no collection need look at it again.
         gc.freeze()
-        self.exception_handler(Refusal)(self._answer_refusal)
-        self.exception_handler(NotFoundError)(self._answer_unrouted)
-        self.exception_handler(psycopg.Error)(_fail_without_values)
 
-    def resolve(self, event: Mapping[str, Any], context: LambdaContext) -> dict[str, Any]:
+    def get(self, path: str) -> Callable[[Registered], Registered]:
+        return self.route("GET", path)
+
+    def post(self, path: str) -> Callable[[Registered], Registered]:
+        return self.route("POST", path)
+
+    def route(self, method: str, path: str) -> Callable[[Registered], Registered]:
+        """Registers a handler, which gets the ids of its path as text, by their names."""
+
+        def register(handler: Registered) -> Registered:
+            self._router.add(method, path, handler)
+            return handler
+
+        return register
+
+    def resolve(self, event: Mapping[str, Any], context: Context) -> dict[str, Any]:
         """Answers one API Gateway event (payload format 2.0)."""
         started = time.perf_counter()
         remaining = context.get_remaining_time_in_millis() / 1000 - _MARGIN
         if self._database is not None:
             self._database.allow(min(remaining, self._database_seconds or remaining))
         self._facts = {}
-        if self._is_let_in(event["headers"]):
-            response = super().resolve(dict(event), context)
-        else:
-            response = self._turn_away(event["requestContext"]["requestId"])
-        _log_request(event["requestContext"], response["statusCode"], started, self._facts)
-        return response
+        self.request = Request(event)
+        response = self._respond()
+        _log_request(self.request, response.status_code, started, self._facts)
+        return response.payload
 
     def note(self, **facts: str | bool | None) -> None:
         """Adds ids and codes to this request's log line. Never a secret, never a person's data."""
         self._facts.update(facts)
 
-    def read_body(self, contract: type[Request]) -> Request:
+    def read_body(self, contract: type[Body]) -> Body:
         """The body as this contract. Raises UnsupportedMediaType, InvalidRequest."""
-        event = self.current_event
-        media_type = event.headers.get("content-type", "application/json")
+        media_type = self.request.headers.get("content-type", "application/json")
         if media_type.partition(";")[0].strip().lower() != "application/json":
             raise UnsupportedMediaType
         try:
-            body = event.decoded_body or ""
-            parsed = json.loads(body, parse_constant=_refuse_constant)
+            parsed = _JSON.decode(self.request.body)
         except (ValueError, RecursionError):  # not UTF-8, not JSON, or nested without end
             raise InvalidRequest(("body", "must be a JSON object")) from None
         return validate(contract, parsed)
 
     def base_url(self, configured: str | None) -> str:
         """Where the caller reached us: the configured address, else the API's own."""
-        return configured or f"https://{self.current_event.request_context.domain_name}"
+        return configured or f"https://{self.request.host}"
 
     def caller_address(self) -> str:
-        """The caller's network address: CloudFront's word for it where CloudFront proves itself."""
-        event = self.current_event
-        is_locked = self._origin_secret is not None  # then only CloudFront gets this far
-        source_ip = event.request_context.http.source_ip
-        return (is_locked and viewer_address(event.headers)) or source_ip
+        """The caller's network address. CloudFront's word counts only where it proved itself."""
+        proven = self._origin_secret is not None
+        return (proven and viewer_address(self.request.headers)) or self.request.source_ip
 
-    def _to_proxy_event(self, event: dict[str, Any]) -> _Event:
-        return _Event(event)
-
-    def _is_let_in(self, headers: Mapping[str, str]) -> bool:
-        secret = self._origin_secret
-        return secret is None or is_proven(headers, secret.parsed(parse_origin_secrets))
-
-    def _turn_away(self, request_id: str) -> dict[str, Any]:
-        """Without a look at what was asked."""
-        refusal = OriginNotProven()
-        self.note(code=refusal.code)
-        return {
-            "statusCode": refusal.status,
-            "headers": {"Content-Type": _PROBLEM},
-            "body": _problem_body(refusal, request_id),
-            "isBase64Encoded": False,
-        }
-
-    def _answer_refusal(self, refusal: Refusal) -> Response[str]:
+    def refuse(self, refusal: Refusal) -> Response:
+        """The refusal as a problem. Answered, not raised, it keeps its transaction."""
         self.note(code=refusal.code)
         if isinstance(refusal, DatabaseUnavailable):
             self.note(reason=refusal.reason)
         return Response(
             status_code=refusal.status,
-            content_type=_PROBLEM,
+            content_type="application/problem+json",
             headers=refusal.headers,
-            body=_problem_body(refusal, self.current_event.request_context.request_id),
+            body=json.dumps({**problem(refusal), "request_id": self.request.id}),
         )
 
-    def _answer_unrouted(self, _: NotFoundError) -> Response[str]:
-        """405 where the path has other methods: its own before those of a path with an id in it."""
-        path = self._remove_prefix(self.current_event.path)
-        allowed = _methods(self._static_routes, path) or _methods(self._dynamic_routes, path)
-        return self._answer_refusal(MethodNotAllowed(allowed) if allowed else NotFound())
+    def _respond(self) -> Response:
+        try:
+            self._require_origin()
+            handler, ids = self._router.find(self.request.method, self.request.path)
+            return handler(**ids)
+        except Refusal as refusal:
+            return self.refuse(refusal)
+        except psycopg.Error as error:
+            # A defect: the invocation fails, and counts as an error of the function.
+            raise StatementFailed(error) from None
 
-    def answer_no_id(self) -> Response[str]:
-        """For a path whose id is none: it may be another path, which lacks this method."""
-        path = self._remove_prefix(self.current_event.path)
-        allowed = _methods(self._static_routes, path)
-        return self._answer_refusal(MethodNotAllowed(allowed) if allowed else NotFound())
-
-
-def _methods(routes: Iterable[Route], path: str) -> set[str]:
-    return {
-        route.method
-        for route in routes
-        if route.rule.match(path)  # pyright: ignore[reportUnknownMemberType]
-    }
+    def _require_origin(self) -> None:
+        """Before a look at what is asked."""
+        secret = self._origin_secret
+        if secret is None or is_proven(self.request.headers, secret.parsed(parse_origin_secrets)):
+            return
+        raise OriginNotProven
 
 
-def _problem_body(refusal: Refusal, request_id: str) -> str:
-    return json.dumps({**problem(refusal), "request_id": request_id})
-
-
-def _fail_without_values(error: psycopg.Error) -> NoReturn:
-    """A defect: the invocation fails, and counts as an error of the function."""
-    raise StatementFailed(error) from None
-
-
-def _log_request(
-    request: Mapping[str, Any], status: int, started: float, facts: Mapping[str, Any]
-) -> None:
+def _log_request(request: Request, status: int, started: float, facts: Mapping[str, Any]) -> None:
     """One JSON line, in the shape of Powertools' logger at a quarter of its cost."""
     line = {
         "level": "INFO",
         "message": "request",
         "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "service": _SERVICE,
-        "correlation_id": request["requestId"],
-        "route": request["routeKey"],
-        "method": request["http"]["method"],
+        "correlation_id": request.id,
+        "route": request.route,
+        "method": request.method,
         "status": status,
         "milliseconds": round((time.perf_counter() - started) * 1000, 1),
         **facts,
@@ -189,8 +157,8 @@ def _log_request(
 
 
 def answer(
-    body: Answer, *, status: int = 200, headers: dict[str, str] | None = None
-) -> Response[str]:
+    body: Answer, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     return Response(
         status_code=status,
         content_type="application/json",
@@ -212,7 +180,3 @@ def problem(refusal: Refusal) -> dict[str, Any]:
     if refusal.errors:
         shape["errors"] = [{"field": f, "message": message} for f, message in refusal.errors]
     return shape
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")

@@ -12,16 +12,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from aws_lambda_powertools.event_handler import Response
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from permit.db import Database
 from permit.edge import queries
+from permit.edge.payload import Response
 from permit.errors import IdempotencyKeyReused, InvalidRequest
 
 HEADER = "idempotency-key"
+"""22 to 128 visible ASCII characters that the caller makes up for one request, such as a UUID.
+The same request, sent again with it within 24 hours, has no second effect: it gets its first
+answer byte for byte, with the header `Idempotent-Replayed: true`. Another request with it is
+refused."""
 _KEY = re.compile(r"[\x21-\x7e]{22,128}")  # at 22 characters, some 128 bits
 _PURPOSE = b"permit/idempotent-answer/1"
 _NONCE_BYTES = 12
@@ -53,8 +57,8 @@ def request_digest(*parts: str) -> bytes:
 
 
 def answer_once(
-    database: Database, request: SentRequest, answer: Callable[[], Response[str]]
-) -> Response[str]:
+    database: Database, request: SentRequest, answer: Callable[[], Response]
+) -> Response:
     """The first answer to this request, made now if there is none. Raises IdempotencyKeyReused.
 
     Within the transaction of the effect: whoever races with it waits for it.

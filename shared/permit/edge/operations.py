@@ -2,19 +2,18 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import wraps
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
-
-from aws_lambda_powertools.event_handler import Response
 
 from permit.contracts import Answer, Contract, Query, validate
 from permit.db import Database
 from permit.edge import idempotency
 from permit.edge.api import Api, answer
 from permit.edge.idempotency import SentRequest
+from permit.edge.payload import Response
 from permit.edge.refusals import NotAuthenticated, NotPermitted
-from permit.errors import Refusal
+from permit.errors import NotFound, Refusal
 from permit.people.callers import Caller, is_allowed
 from permit.people.queries import callers
 from permit.security import access_tokens, api_keys
@@ -22,7 +21,7 @@ from permit.security.access_tokens import AccessClaims, InvalidToken, UnknownKid
 from permit.security.jwk import JwkSet, parse_jwk_set
 from permit.settings import VendorSettings
 
-Reply = Answer | Response[str] | None
+Reply = Answer | Response | None
 
 
 class Operation(NamedTuple):
@@ -88,12 +87,7 @@ class VendorApi(Api):
             )
             self.operations.append(operation)
 
-            @wraps(run)
-            def serve(**ids: str) -> Response[str]:
-                return self._serve(operation, ids)
-
-            rule = path.replace("{", "<").replace("}", ">")
-            self.route(rule, method=method)(serve)  # pyright: ignore[reportUnknownMemberType]
+            self.route(method, path)(partial(self._serve, operation))
             return run
 
         return register
@@ -103,19 +97,15 @@ class VendorApi(Api):
         return {
             "action": action,
             "reason": reason,
-            "request_id": self.current_event.request_context.request_id,
+            "request_id": self.request.id,
             "address": self.caller_address(),
         }
 
-    def refuse(self, refusal: Refusal) -> Response[str]:
-        """A refusal whose transaction is kept: an attempt that failed still counts."""
-        return self._answer_refusal(refusal)
-
-    def _serve(self, operation: Operation, sent_ids: dict[str, str]) -> Response[str]:
+    def _serve(self, operation: Operation, **sent_ids: str) -> Response:
         try:
             ids = {name: UUID(text) for name, text in sent_ids.items()}
         except ValueError:
-            return self.answer_no_id()
+            raise NotFound from None  # no id, and no other path: those were looked at first
         if operation.action is None:
             sent = () if operation.request is None else (self._read(operation.request),)
             return self._reply(operation, operation.run(*sent))
@@ -136,15 +126,12 @@ class VendorApi(Api):
                 lambda: self._reply(operation, operation.run(*arguments, **ids)),
             )
 
-    def _once(
-        self, operation: Operation, caller: Caller, run: Callable[[], Response[str]]
-    ) -> Response[str]:
-        event = self.current_event
-        key = event.headers.get(idempotency.HEADER)
+    def _once(self, operation: Operation, caller: Caller, run: Callable[[], Response]) -> Response:
+        key = self.request.headers.get(idempotency.HEADER)
         if key is None or not operation.creates:
             return run()
         digest = idempotency.request_digest(
-            str(caller.id), operation.method, event.path, event.body or ""
+            str(caller.id), operation.method, self.request.path, self.request.raw_body
         )
         sent = SentRequest(key=idempotency.parse_key(key), digest=digest)
         return idempotency.answer_once(self._tenants, sent, run)
@@ -155,7 +142,7 @@ class VendorApi(Api):
             if operation.request is not None:
                 return self._read(operation.request), None
             if operation.query is not None:
-                return validate(operation.query, self.current_event.query_string_parameters), None
+                return validate(operation.query, self.request.query), None
         except Refusal as refusal:
             return None, refusal
         return None, None
@@ -163,11 +150,11 @@ class VendorApi(Api):
     def _read(self, contract: type[Contract]) -> Contract:
         """The body, which may be left out where it may be empty."""
         is_needed = any(field.is_required() for field in contract.model_fields.values())
-        if not is_needed and not self.current_event.body:
+        if not is_needed and not self.request.raw_body:
             return validate(contract, {})
         return self.read_body(contract)
 
-    def _reply(self, operation: Operation, reply: Reply) -> Response[str]:
+    def _reply(self, operation: Operation, reply: Reply) -> Response:
         if reply is None:
             return Response(status_code=204)
         if isinstance(reply, Response):
@@ -176,7 +163,7 @@ class VendorApi(Api):
 
     def _credentials(self) -> AccessClaims | bytes:
         """A verified token's claims, or an API key's hash."""
-        scheme, _, token = self.current_event.headers.get("authorization", "").partition(" ")
+        scheme, _, token = self.request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             raise NotAuthenticated
         if token.startswith(api_keys.PREFIX):

@@ -14,10 +14,15 @@ Status = Literal["not_started", "active", "grace", "expired", "suspended", "revo
 @dataclass(frozen=True, kw_only=True)
 class Product:
     id: UUID
+    """The product's id."""
     code: str
+    """Names the product in checks and proofs; it never changes."""
     name: str
+    """What people call the product."""
     created_at: datetime
+    """When the product was made."""
     archived_at: datetime | None
+    """Since when the product gets no new licences. Null: it gets them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +30,9 @@ class Policy:
     """As permit.terms.PolicyTerms, which says what each means."""
 
     id: UUID
+    """The policy's id."""
     product_id: UUID
+    """The id of the product that its licences are for."""
     name: str
     duration: str | None
     starts: str
@@ -44,6 +51,7 @@ class Policy:
     self_service: bool
     meters: list[dict[str, Any]]
     created_at: datetime
+    """When the policy was made."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,30 +59,46 @@ class Licence:
     """As its vendor sees it; permit.licences.terms.LicenceTerms says what each term means."""
 
     id: UUID
+    """The licence's id."""
     key_hint: str
+    """The last five symbols of the licence's key, to tell licences apart."""
     product: str
+    """The code of the licence's product."""
     product_id: UUID
+    """The id of the licence's product."""
     policy_id: UUID
+    """The id of the licence's policy."""
     holder: dict[str, str | None]
     status: Status
+    """What time and the vendor have made of the licence; `not_started` also while it waits for
+    its first check."""
     starts_at: datetime | None
+    """When the licence begins or began. Null: it waits for its first check."""
     expires_at: datetime | None
+    """When the licence ends, without the policy's grace. Null: it has no end, or has not begun."""
     max_devices: int | Literal["unlimited"] | None
-    """Its own limit; None: the policy's."""
+    """The licence's own limit of devices in place of the policy's; `unlimited` lifts it. Null:
+    the policy's."""
     seat_limit: int | None
-    """What holds, the policy's or its own; None: unlimited."""
+    """How many devices may have a seat at the same time, by the policy or by the licence's own
+    limit. Null: no limit."""
     devices_used: int
+    """How many devices have a seat now."""
     entitlements: list[str]
-    """Its own."""
+    """The features that this licence grants beyond the policy's."""
     granted_entitlements: list[str]
-    """Its own and the policy's."""
+    """All features that the licence grants, its policy's and its own."""
     metadata: dict[str, Any]
     notes: str | None
     meters: list[dict[str, Any]] | None
     created_at: datetime
+    """When the licence was issued."""
     suspended_at: datetime | None
+    """Since when the licence is suspended. Null: it is not."""
     revoked_at: datetime | None
+    """When the licence was revoked for good. Null: it was not."""
     last_checked_at: datetime | None
+    """When a program last checked the licence, exact to five minutes. Null: never."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,12 +117,19 @@ class Issued(Licence):
 @dataclass(frozen=True, kw_only=True)
 class Device:
     id: UUID
+    """The device's id."""
     name: str | None
+    """What people call the machine. Null: it never said."""
     platform: str | None
+    """What the machine runs. Null: it never said."""
     state: str
+    """`seated`, `lapsed` (its floating seat ran out), `released` or `blocked`."""
     seated_at: datetime | None
+    """Since when the device has its seat, or had its last one. Null: it never had one."""
     first_seen_at: datetime
+    """When the licence met the device."""
     last_seen_at: datetime
+    """When the device last checked, exact to five minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,8 +144,14 @@ class Seating(Device):
 @dataclass(frozen=True, kw_only=True)
 class MeterUsage:
     meter: str
+    """The meter's name."""
     used: int
+    """How much is used in this period."""
     limit: int | None
+    """How much may be used in this period. Null: no limit."""
     period: str | None
+    """The period as the meter has it. Null: the count never begins again."""
     period_starts_at: datetime | None
+    """When this period began. Null: the count never begins again."""
     resets_at: datetime | None
+    """When the count begins again at 0. Null: never."""

@@ -16,6 +16,7 @@ from permit.contracts import (
     SeatTtl,
     StorableObject,
     Term,
+    Words,
     bounded,
     duration_seconds,
 )
@@ -23,7 +24,11 @@ from permit.errors import InvalidRequest
 
 _METADATA_BYTES = 8 * 1024
 _MOST_DEVICES = 1_000_000
-_SHORTEST_PERIOD, _LONGEST_PERIOD = duration_seconds("PT1M"), duration_seconds("P100Y")
+_PERIOD_WORDS = (
+    '"hour", "day", "week", "month", "year", or an ISO 8601 duration in whole numbers '
+    "from PT1M to P100Y"
+)
+_METADATA_WORDS = f"a JSON object of at most {_METADATA_BYTES:,} bytes and 32 levels"
 
 Entitlements = Annotated[list[Entitlement], Field(max_length=200)]
 # A limit is a number, and None is no limit. Only in a licence's own limit of devices does None mean
@@ -45,20 +50,25 @@ def _period(text: str) -> str:
         seconds = duration_seconds(text)
     except ValueError:
         seconds = 0
-    if not _SHORTEST_PERIOD <= seconds <= _LONGEST_PERIOD:
-        raise ValueError("must be hour, day, week, month, year, or a duration from PT1M to P100Y")
+    if not duration_seconds("PT1M") <= seconds <= duration_seconds("P100Y"):
+        raise ValueError(f"must be {_PERIOD_WORDS}")
     return text
 
 
 class Meter(Contract):
     """How much of something a licence may use in a period."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$")]
+    name: Annotated[
+        str,
+        Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,63}$"),
+        Words("1 to 64 of a-z, 0-9, _, . and -, the first a letter or a digit"),
+    ]
+    """What is counted: a usage names it."""
     limit: Annotated[int, Field(ge=0, le=10**15)] | None
-    """None: counted without a limit."""
-    period: Annotated[str, AfterValidator(_period)] | None = "month"
-    """hour, day, week, month or year by the calendar in UTC; an ISO 8601 duration, counted from
-    starts_at; None: never begins again."""
+    """How much may be used in a period. Null: counted without a limit."""
+    period: Annotated[str, AfterValidator(_period), Words(_PERIOD_WORDS)] | None = "month"
+    """When the count begins again at 0: with each hour, day, week, month or year of the calendar
+    in UTC, or each time such a duration has passed since the licence's `starts_at`. Null: never."""
 
 
 class MeterAnswer(Answer):
@@ -73,11 +83,15 @@ def _distinct(meters: list[Meter]) -> list[Meter]:
     return meters
 
 
-Code = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
+Code = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$"),
+    Words("2 to 63 of a-z, 0-9 and -, the first a letter or a digit"),
+]
 Meters = Annotated[list[Meter], Field(max_length=50), AfterValidator(_distinct)]
 
 
-Metadata = Annotated[StorableObject, AfterValidator(_small)]
+Metadata = Annotated[StorableObject, AfterValidator(_small), Words(_METADATA_WORDS)]
 Notes = Annotated[str, bounded(0, 10_000)]
 
 
@@ -85,25 +99,52 @@ class PolicyTerms(Contract):
     """The rules that licences share. Durations are ISO 8601 and calendar-true."""
 
     name: Name
+    """What people call the policy; checks answer it too."""
     duration: Term | None = None
-    """None: perpetual."""
+    """How long a licence lasts from its start, by the calendar: P1M from 31 January ends on the
+    last day of February. Null: without end."""
     starts: Literal["on_issue", "on_first_check"] = "on_issue"
+    """When a licence begins that is issued without `starts_at`: `on_issue`, or `on_first_check`,
+    with its first valid check."""
     on_expiry: Literal["block", "allow", "maintain"] = "block"
+    """What happens after the end and the grace: `block` stops the licence, `allow` lets it go on
+    working, `maintain` lets those versions go on that were built before the end."""
     grace: Term | None = None
+    """For how long after its end a licence still works, with the verdict `GRACE`. Null: no
+    longer than its end."""
     max_devices: Devices | None = None
-    """None: unlimited."""
+    """How many devices may have a seat at the same time, unless the licence has a limit of its
+    own. Null: no limit."""
     overage: Devices = 0
+    """How many devices beyond the limit are tolerated: their checks are valid and say
+    `TOO_MANY_DEVICES`."""
     device_required: bool = True
+    """Whether a check must name a device. It may be false only where no devices are counted:
+    `max_devices` and `seat_ttl` are null, `unique` is `none` and `activation` is `automatic`."""
     activation: Literal["automatic", "manual"] = "automatic"
+    """How a device gets a seat: `automatic`, with its first valid check, or `manual`, from the
+    vendor alone."""
     seat_ttl: SeatTtl | None = None
-    """Set: floating; a seat lapses when its device has not checked for so long."""
+    """Floating licences: a seat is free again when its device has not checked for this long.
+    Null: node-locked, a device keeps its seat until it is released."""
     matching: Literal["exact", "any", "two", "most", "all"] = "exact"
+    """Whether a machine with a new fingerprint is taken for one that is known: `exact` never,
+    else when `any` one, `two`, `most` (half or more) or `all` of its components are the same."""
     unique: Literal["none", "policy", "product"] = "none"
+    """Whether a machine may be used with one licence only: of the `policy`, of the `product`, or
+    with any number (`none`)."""
     lease: Lease = "P7D"
+    """For how long the proof of a valid check lets a program run offline."""
     entitlements: Entitlements = Field(default_factory=list)
+    """The features that every licence of the policy grants."""
     max_releases: Devices | None = 3
+    """How often in 30 days the holder of a key may move a node-locked licence: by releasing a
+    device, or with a machine that is recognised by its components. Null: no limit."""
     self_service: bool = True
+    """Whether a check that finds no free seat tells the holder of the key which devices have the
+    seats, so that they can release one."""
     meters: Meters = Field(default_factory=list[Meter])
+    """What may be used in a period, each under a name of its own."""
 
     @model_validator(mode="after")
     def _limits_need_devices(self) -> Self:
@@ -121,26 +162,37 @@ class PolicyTerms(Contract):
 
 
 class Holder(Contract):
-    """Whose licence it is, as the vendor knows him."""
+    """Whose licence it is, as the vendor knows them."""
 
     name: Name | None = None
+    """The holder's name. Null: none."""
     email: Annotated[str, bounded(3, 254)] | None = None
+    """The holder's email; Permit never writes to it. Null: none."""
     reference: Name | None = None
+    """What the vendor's own systems call the holder, such as a customer number. Null: none."""
 
 
 class LicenceTerms(Contract):
     """What one licence has of its own."""
 
     holder: Holder = Holder()
+    """Whose licence it is. Personal: checks do not answer it."""
     starts_at: Instant | None = None
+    """When the licence begins. Null: as the policy's `starts` says."""
     expires_at: Instant | None = None
+    """When the licence ends. Null: by the policy's `duration`, counted from `starts_at`."""
     max_devices: OwnLimit = None
-    """None: the policy's."""
+    """The licence's own limit of devices in place of the policy's; `unlimited` lifts it. Null:
+    the policy's."""
     entitlements: Entitlements = Field(default_factory=list)
+    """The features that this licence grants beyond the policy's."""
     metadata: Metadata = Field(default_factory=dict)
+    """Whatever the vendor's program is to know about the licence: checks answer it as it is."""
     notes: Notes | None = None
+    """For the vendor's people; checks do not answer it. Null: none."""
     meters: Meters | None = None
-    """None: the policy's; each named here replaces the policy's of that name."""
+    """The licence's own meters: each replaces the policy's of the same name, or adds one. Null:
+    the policy's."""
 
     @model_validator(mode="after")
     def _term_has_length(self) -> Self:
@@ -151,3 +203,4 @@ class LicenceTerms(Contract):
 
 class LicenceRequest(LicenceTerms):
     policy_id: Id
+    """The id of the policy whose rules hold for the licence."""

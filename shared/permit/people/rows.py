@@ -63,38 +63,62 @@ class ExportedRow:
 @dataclass(frozen=True, kw_only=True)
 class User:
     id: UUID
+    """The user's id."""
     email: str
+    """The email that the person signs in with."""
     name: str | None
+    """The person's name. Null: none is known."""
     role: str
+    """`owner`, `admin` or `support`."""
     status: Literal["invited", "active", "deactivated"]
+    """`invited` until the invitation is accepted, then `active`, or `deactivated`."""
     has_second_factor: bool
+    """Whether signing in asks for a second factor."""
     created_at: datetime
+    """When the user was made."""
     deactivated_at: datetime | None
+    """Since when the user is deactivated. Null: they are not."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ApiKey:
     id: UUID
+    """The key's id."""
     name: str
+    """What people call the key."""
     role: str
+    """`admin`, `support` or `issuer`."""
     key_hint: str
+    """The last five characters of the key, to tell keys apart."""
     created_at: datetime
+    """When the key was made."""
     expires_at: datetime | None
+    """Until when the key works. Null: until it is revoked."""
     last_used_at: datetime | None
+    """When the key was last used, exact to five minutes. Null: never."""
     revoked_at: datetime | None
+    """When the key was revoked. Null: it was not."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class AuditEvent:
     id: UUID
+    """The event's id."""
     occurred_at: datetime
+    """When it happened."""
     actor: dict[str, str | None]
     action: str
+    """What was done: an action of the table of roles, or an operator's command."""
     subject: dict[str, str]
     changes: dict[str, Any]
+    """By field: its value before (`from`) and after (`to`), or neither where it is personal or
+    secret."""
     reason: str | None
+    """Why, as the request said. Null: it did not say."""
     request_id: str | None
+    """The id of the request, as its answer and the log have it. Null for an operator."""
     address: str | None
+    """From which network address. Null for an operator, and after 90 days for everyone."""
 
 
 @dataclass(frozen=True, kw_only=True)

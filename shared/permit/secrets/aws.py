@@ -119,6 +119,8 @@ class SecretsManagerSecret:
 
 @dataclass(frozen=True, kw_only=True)
 class SsmParameter:
+    """A parameter of Systems Manager, by its ARN."""
+
     name: str
     region: str
     max_age: float = 300.0

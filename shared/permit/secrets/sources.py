@@ -52,6 +52,7 @@ class SecretSource:
         self._value: str | None = None
         self._read_at = float("-inf")
         self._tried_at = float("-inf")
+        self._parsed: tuple[object, Any] = (None, None)  # from what, and what came of it
 
     def read(self, *, fresh: bool = False) -> str:
         """The value, read again when it has aged; `fresh` reads again now, every 5 s at most.
@@ -66,8 +67,14 @@ class SecretSource:
         return self._value
 
     def parsed(self, parse: Callable[[str], Parsed], *, fresh: bool = False) -> Parsed:
-        """What `parse` makes of the value. Its MalformedSecret comes with the variable's name."""
-        return self._named(parse, self.read(fresh=fresh))
+        """What `parse` makes of the value, kept as long as the value stays the same.
+
+        Its MalformedSecret comes with the variable's name.
+        """
+        origin = (parse, self.read(fresh=fresh))
+        if self._parsed[0] != origin:
+            self._parsed = (origin, self._named(*origin))
+        return self._parsed[1]
 
     def parsed_for_change(self, parse: Callable[[str], Parsed]) -> Parsed:
         return self._named(parse, self.read_for_change())

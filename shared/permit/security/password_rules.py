@@ -21,7 +21,7 @@ def require_acceptable(password: str, *, email: str | None = None) -> None:
     if email is not None and folded == email.casefold():
         raise UnacceptablePassword("must not be the email address")
     if _is_repetition(folded) or not _common().isdisjoint({folded, folded.strip(_DECORATION)}):
-        raise UnacceptablePassword("is one of the first that others try")
+        raise UnacceptablePassword("must not be one of the first that others try")
 
 
 def _is_repetition(text: str) -> bool:

@@ -29,6 +29,8 @@ class SealBroken(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Sealed:
+    """Bytes that only the master key of this version opens."""
+
     master_version: str
     blob: bytes
 

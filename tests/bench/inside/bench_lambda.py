@@ -5,7 +5,11 @@ Everything in this folder runs in the Lambda's own Python, beside what is measur
 
 import json
 import os
+import time
+from collections.abc import Callable
 from typing import Any
+
+Device = list[str]  # licence key, fingerprint
 
 _TEMPLATE = os.environ["BENCH_EVENT"]
 
@@ -28,8 +32,11 @@ def event(body: dict[str, Any], source_ip: str = "203.0.113.7") -> dict[str, Any
     return made
 
 
-def check_event(device: list[str]) -> dict[str, Any]:
-    """The check of a device, given as [licence key, fingerprint]."""
+def login_event(email: str, password: str, address: str) -> dict[str, Any]:
+    return event({"email": email, "password": password}, address)
+
+
+def check_event(device: Device) -> dict[str, Any]:
     key, fingerprint = device
     return event(
         {
@@ -38,6 +45,16 @@ def check_event(device: list[str]) -> dict[str, Any]:
             "nonce": "c29tZS1ub25jZQ",
         }
     )
+
+
+def timed_answer(
+    handler: Callable[[Any, Any], dict[str, Any]], event: dict[str, Any]
+) -> tuple[float, dict[str, Any]]:
+    """The seconds from the event to the answer, and its body, which must be a success."""
+    started = time.perf_counter()
+    answer = handler(event, Context())
+    seconds = time.perf_counter() - started
+    return seconds, require_success(answer)
 
 
 def require_success(answer: dict[str, Any]) -> dict[str, Any]:

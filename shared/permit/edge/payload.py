@@ -1,0 +1,85 @@
+"""A request and an answer as API Gateway's HTTP API passes them on: payload format 2.0.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
+"""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+
+class Context(Protocol):
+    """Lambda's context: of it the edge needs the time that is left."""
+
+    def get_remaining_time_in_millis(self) -> int: ...
+
+
+class Request:
+    """What the edge reads of an event."""
+
+    def __init__(self, event: Mapping[str, Any]) -> None:
+        self._event = event
+        self._context: Mapping[str, Any] = event["requestContext"]
+        self.method: str = self._context["http"]["method"]
+        self.path: str = event["rawPath"]
+
+    @property
+    def id(self) -> str:
+        return self._context["requestId"]
+
+    @property
+    def route(self) -> str:
+        """Of the API, as `ANY /v1/licences/{licence_id}`."""
+        return self._context["routeKey"]
+
+    @property
+    def host(self) -> str:
+        """The name of the API that was asked."""
+        return self._context["domainName"]
+
+    @property
+    def source_ip(self) -> str:
+        return self._context["http"]["sourceIp"]
+
+    @cached_property
+    def headers(self) -> Mapping[str, str]:
+        """By names in lower case: API Gateway sends them so, `sam local start-api` does not."""
+        return {name.lower(): text for name, text in self._event["headers"].items()}
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        return self._event.get("queryStringParameters") or {}
+
+    @property
+    def raw_body(self) -> str:
+        """As it came, which may be in base64."""
+        return self._event.get("body") or ""
+
+    @property
+    def body(self) -> str:
+        """As text. Raises ValueError where it is declared to be base64 of UTF-8 and is not."""
+        if not self._event.get("isBase64Encoded"):
+            return self.raw_body
+        return base64.b64decode(self.raw_body).decode()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Response:
+    """An answer of text, or of none."""
+
+    status_code: int
+    content_type: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    body: str | None = None
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        type_ = {} if self.content_type is None else {"Content-Type": self.content_type}
+        return {
+            "statusCode": self.status_code,
+            "headers": {**type_, **self.headers},
+            "body": self.body,
+            "isBase64Encoded": False,
+        }
