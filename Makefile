@@ -6,9 +6,11 @@ SHELL := /bin/bash
 # Any CPython from 3.11 on runs everything here; 3.13, the Lambda's, builds and runs the artifacts.
 PYTHON ?= python3
 ARCH ?= arm64
+# The table of samconfig.toml that is deployed with.
+STAGE ?= default
 
 BIN := .venv/bin
-STACKS := stacks/network.yaml stacks/database.yaml stacks/observability.yaml
+STACKS := stacks/network.yaml stacks/database.yaml stacks/observability.yaml stacks/pipeline.yaml
 SAM := .venv-sam/bin/sam
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
 # One for each processor, four at most. A file of tests belongs to one worker, which has servers of its
@@ -187,16 +189,25 @@ migrations-hash: .venv/.installed-run ## Write the hash of the migrations into t
 	    sed -E -i.old "s/^( +MigrationsHash: )\"[0-9a-f]+\"/\1\"$$hash\"/" template.yaml && rm template.yaml.old
 
 .PHONY: deploy-check
-deploy-check: lint types template policies ## All that can be checked before a deployment, after `make build`
+deploy-check: lint types template policies ## All that can be checked before a deployment, after `make build`; STAGE=prod
 	@test -f .aws-sam/build/template.yaml || { echo 'nothing is built: make build' >&2; exit 1; }
 	@! grep -q 'Fn::ForEach' .aws-sam/build/template.yaml || { \
 	    echo 'built by sam alone, which leaves loops to CloudFormation: make build' >&2; exit 1; }
 	@changed=$$(find template.yaml stacks functions layers shared -newer .aws-sam/build/template.yaml \
 	    -type f -not -path '*/__pycache__/*' | head -3); \
 	    test -z "$$changed" || { echo "changed since it was built: $$changed: make build" >&2; exit 1; }
+	@$(BIN)/python -m tools.architecture --stage $(STAGE) $(if $(filter file,$(origin ARCH)),,--arch $(ARCH))
 	$(PYTEST) tests/template tests/unit/test_certificates.py tests/unit/test_rds_token.py \
 	    tests/artifact/test_files.py
 	@echo 'make deploy-check: ready; what only an account can prove is listed in docs/deploy.md.'
+
+.PHONY: drift
+drift: .venv/.installed-run ## What of a deployed stack was changed by hand: STACK=permit
+	@$(BIN)/python -m tools.drift $(STACK)
+
+.PHONY: restore-drill
+restore-drill: setup ## Restore the newest snapshot of STACK into the new stack DRILL, check a licence, clear up
+	@$(BIN)/python -m tools.restore_drill $(STACK) $(DRILL)
 
 .PHONY: bench
 bench: setup ## The figures of docs/performance.md

@@ -1,1 +1,1 @@
-"""Programs that make files of this project."""
+"""Programs beside the service: they make files of this project, or look after a deployed stack."""

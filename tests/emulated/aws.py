@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +26,14 @@ from tests.support.sam_template import ROOT
 from tests.support.servers import Server, embedded
 from tests.support.tls import Authority
 
+# Credentials as STS hands them out.
+Session = Mapping[str, Any]
+
 ACCOUNT = "123456789012"
+ROOT_USER: Session = {"AccessKeyId": "test", "SecretAccessKey": "test"}
 PYTHON = ROOT / ".venv-emulate" / "bin" / "python"
 # The databases that tests give a stack of their own.
-DATABASES = ("permit", "permit-2")
+DATABASES = ("permit", "permit-2", "permit-drill")
 START_SECONDS = 60
 
 
@@ -41,13 +45,13 @@ class Aws:
     certificates: Path
     sessions: Path
 
-    @property
-    def environ(self) -> dict[str, str]:
+    def environ(self, session: Session = ROOT_USER) -> dict[str, str]:
         """For a program that is to take the emulator for AWS, and to find nothing else."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ACCESS_KEY_ID": session["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
+            **({"AWS_SESSION_TOKEN": session["SessionToken"]} if "SessionToken" in session else {}),
             "AWS_DEFAULT_REGION": REGION,
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
@@ -58,16 +62,15 @@ class Aws:
             "SAM_CLI_POLL_DELAY": "1",
         }
 
-    def client(self, service: str, session: dict[str, Any] | None = None) -> Any:
-        """As the account's root; or with the credentials of a function."""
-        given = session or {"AccessKeyId": "test", "SecretAccessKey": "test"}
+    def client(self, service: str, session: Session = ROOT_USER) -> Any:
+        """As the account's root; or with the credentials of a role."""
         return boto3.client(
             service,
             endpoint_url=self.endpoint,
             region_name=REGION,
-            aws_access_key_id=given["AccessKeyId"],
-            aws_secret_access_key=given["SecretAccessKey"],
-            aws_session_token=given.get("SessionToken"),
+            aws_access_key_id=session["AccessKeyId"],
+            aws_secret_access_key=session["SecretAccessKey"],
+            aws_session_token=session.get("SessionToken"),
         )
 
     def publish_extension(self) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.emulated.aws import Aws, deployable, emulated
+from tests.emulated.database import OLD_SNAPSHOT, keep
 from tests.emulated.stack import Stack
 from tests.emulated.vendor import Vendor
 from tests.support.artifacts import HOST, find_python
@@ -51,6 +52,7 @@ def vendor(aws: Aws, built: Path) -> Vendor:
     )
     await_token_key(stack)
     vendor = Vendor.come(stack)
+    keep(aws.server, OLD_SNAPSHOT)
     stack.deploy(built, SecretsExtension="")
     return vendor
 

@@ -19,6 +19,8 @@ from tests.support.servers import Server
 
 DOMAIN = "database.emulated"
 PORT = 5432  # as stacks/database.yaml says
+# Of the database as the previous version left it.
+OLD_SNAPSHOT = "old_snapshot"
 OWNER = {"username": "permit_admin", "password": "emulated-only"}
 
 
@@ -38,6 +40,24 @@ def prepare(server: Server) -> None:
         ]
         Path(file).write_text("\n".join([*rules, Path(file).read_text()]))
         connection.execute("SELECT pg_reload_conf()")
+
+
+def keep(server: Server, name: str) -> None:
+    """What a snapshot holds: a copy of the database as it is."""
+    with server.connect() as connection:
+        connection.execute("ALTER DATABASE permit ALLOW_CONNECTIONS false")
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'permit'"
+        )
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE permit OWNER {OWNER['username']}")
+        connection.execute("ALTER DATABASE permit ALLOW_CONNECTIONS true")
+
+
+def bring_back(server: Server, name: str) -> None:
+    """As a database that was made of that snapshot."""
+    with server.connect() as connection:
+        connection.execute("DROP DATABASE permit WITH (FORCE)")
+        connection.execute(f"ALTER DATABASE {name} RENAME TO permit")
 
 
 @dataclass(kw_only=True)

@@ -45,6 +45,7 @@ def main() -> None:
     with_policies_of_nested_stacks()
     with_attributes_of_nested_stacks()
     with_sessions_told()
+    HANDLERS["AWS::IAM::OIDCProvider"] = {"create": identity_provider, "delete": nothing}
     app.main()
 
 
@@ -317,6 +318,13 @@ def with_sessions_told() -> None:
             lines.write(json.dumps({"AccessKeyId": access_key, **session}) + "\n")
 
     sts.register_session = register_and_tell
+
+
+def identity_provider(logical_id: str, properties: dict[str, Any], stack: str) -> Made:
+    """Its Ref is its ARN, by which roles trust it; its tokens are believed unsigned here."""
+    account, host = os.environ["MINISTACK_ACCOUNT_ID"], properties["Url"].removeprefix("https://")
+    arn = f"arn:aws:iam::{account}:oidc-provider/{host}"
+    return arn, {"Arn": arn}
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.emulated.aws import Aws
+from tests.emulated.aws import ROOT_USER, Aws, Session
 from tests.support.sam_template import ROOT
 
 # A cold start, on a machine that does other things too.
@@ -30,7 +30,13 @@ class Stack:
     aws: Aws
     name: str = "permit"
 
-    def deploy(self, build: Path, **changed: str) -> None:
+    def deploy(
+        self,
+        build: Path,
+        *options: str,
+        session: Session = ROOT_USER,
+        **changed: str,
+    ) -> None:
         """Deploys a build; a parameter that is not given stays. Raises DeploymentFailed."""
         given = [f'{name}="{value}"' for name, value in changed.items()]
         command = [
@@ -38,11 +44,12 @@ class Stack:
             *("--config-file", build / "samconfig.toml", "--config-env", "dev"),
             *("--stack-name", self.name, "--no-fail-on-empty-changeset"),
             *(("--parameter-overrides", *given) if given else ()),
+            *options,
         ]
         run = subprocess.run(
             command,
             cwd=self.aws.folder,
-            env=self.aws.environ,
+            env=self.aws.environ(session),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             check=False,

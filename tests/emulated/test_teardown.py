@@ -6,15 +6,15 @@ import pytest
 
 from tests.emulated.stack import Stack
 
-RETAINED = {"MasterKeys", "TokenKeys", "TokenJwks"}
+RETAINED = ("MasterKeys", "TokenKeys", "TokenJwks")
 
 
 @pytest.fixture(scope="module")
 def left(stack: Stack) -> dict[str, str]:
     """What was retained, by its name in the template; the stack is gone."""
-    resources = stack.resources()
+    known = {**stack.resources(), **stack.outputs}
     stack.delete()
-    return {name: resources[name] for name in RETAINED}
+    return {name: known[name] for name in (*RETAINED, "DatabaseId")}
 
 
 def test_keys_stay(stack: Stack, left: dict[str, str]) -> None:
@@ -23,18 +23,20 @@ def test_keys_stay(stack: Stack, left: dict[str, str]) -> None:
         each["ARN"] for each in stack.aws.client("secretsmanager").list_secrets()["SecretList"]
     }
     parameters = stack.aws.client("ssm").describe_parameters()["Parameters"]
+    own = [each["Name"] for each in parameters if not each["Name"].startswith("/aws/")]
 
     assert {left["MasterKeys"], left["TokenKeys"]} == secrets
-    assert [left["TokenJwks"]] == [each["Name"] for each in parameters]
+    assert [left["TokenJwks"]] == own
 
 
 def test_database_leaves_a_last_snapshot(stack: Stack, left: dict[str, str]) -> None:
     """And is gone itself."""
     rds = stack.aws.client("rds")
 
-    [snapshot] = rds.describe_db_cluster_snapshots()["DBClusterSnapshots"]
+    found = rds.describe_db_cluster_snapshots(DBClusterIdentifier=left["DatabaseId"])
+    kinds = {each["DBClusterSnapshotIdentifier"] for each in found["DBClusterSnapshots"]}
 
-    assert "permit" == snapshot["DBClusterIdentifier"]
+    assert f"{left['DatabaseId']}-final-snapshot" in kinds
     assert [] == rds.describe_db_clusters()["DBClusters"]
     assert [] == rds.describe_db_instances()["DBInstances"]
 

@@ -49,6 +49,11 @@ class Vendor:
         body = {"key": key or self.key, "device": device or DEVICE}
         return self.stack.call("POST", "/v1/licences/check", body)
 
+    def another_key(self) -> str:
+        """Of a new licence under the same policy."""
+        ids = {"tenant_id": self.tenant_id, "policy_id": self.policy_id}
+        return self.stack.operator("create-licence", **ids)["key"]
+
     def proof(self, key: str | None = None, **device: str) -> Proof:
         """A check's proof, which the tenant's published keys verify."""
         published = self.stack.call("GET", f"/v1/tenants/{self.tenant_id}/jwks.json").body["keys"]

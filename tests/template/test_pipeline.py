@@ -1,0 +1,113 @@
+"""stacks/pipeline.yaml: whom GitHub's tokens let in, and what the roles may."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.sam_template import deployed, nested
+
+PIPELINE = nested("pipeline")
+ROLES = {
+    name: resource["Properties"]
+    for name, resource in PIPELINE["Resources"].items()
+    if resource["Type"] == "AWS::IAM::Role"
+}
+STACKS = ("network", "database", "observability")
+# The namespaces of IAM where they are not called as the namespaces of CloudFormation.
+ACTIONS_OF = {
+    "ApiGatewayV2": "apigateway",
+    "Certificate": "acm",
+    "CodeDeploy": "codedeploy",
+    "Serverless": "lambda",
+}
+
+
+def statements(role: str) -> Iterator[dict[str, Any]]:
+    for policy in ROLES[role]["Policies"]:
+        yield from policy["PolicyDocument"]["Statement"]
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+@pytest.mark.parametrize(("role", "environment"), [("PipelineRole", ""), ("WatchRole", "-watch")])
+def test_role_is_for_the_jobs_of_one_environment(role: str, environment: str) -> None:
+    """Exactly: a pattern would let in what it was not thought of for."""
+    [trust] = ROLES[role]["AssumeRolePolicyDocument"]["Statement"]
+
+    issuer = "token.actions.githubusercontent.com"
+    subject = f"repo:${{Repository}}:environment:${{Environment}}{environment}"
+    assert {
+        "StringEquals": {
+            f"{issuer}:aud": "sts.amazonaws.com",
+            f"{issuer}:sub": {"Fn::Sub": subject},
+        }
+    } == trust["Condition"]
+
+
+def test_pipeline_hands_its_stack_to_cloudformation_only() -> None:
+    """It makes nothing itself, and passes one role to one service."""
+    actions = [action for each in statements("PipelineRole") for action in listed(each["Action"])]
+    [passed] = [each for each in statements("PipelineRole") if each["Action"] == "iam:PassRole"]
+
+    assert {"cloudformation", "s3", "iam"} == {action.partition(":")[0] for action in actions}
+    assert {"Fn::GetAtt": ["ExecutionRole", "Arn"]} == passed["Resource"]
+    assert {"StringEquals": {"iam:PassedToService": "cloudformation.amazonaws.com"}} == passed[
+        "Condition"
+    ]
+
+
+@pytest.mark.parametrize("role", ["PipelineRole", "WatchRole"])
+def test_job_reads_no_secret_and_no_data(role: str) -> None:
+    """Whoever takes over a job gets no customer's key."""
+    actions = {action for each in statements(role) for action in listed(each["Action"])}
+
+    assert not actions & {
+        *("secretsmanager:GetSecretValue", "lambda:InvokeFunction", "rds-db:connect"),
+        *("logs:GetLogEvents", "logs:FilterLogEvents", "logs:StartQuery", "sts:AssumeRole"),
+    }
+    assert not [action for action in actions if action.endswith(":*") or action == "*"]
+
+
+def test_execution_role_is_cloudformations() -> None:
+    """Of this account."""
+    [trust] = ROLES["ExecutionRole"]["AssumeRolePolicyDocument"]["Statement"]
+
+    assert {"Service": "cloudformation.amazonaws.com"} == trust["Principal"]
+    assert {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}} == trust["Condition"]
+
+
+def test_execution_role_knows_every_service_of_the_templates() -> None:
+    """A resource of a new kind needs its actions here, or the pipeline stops halfway."""
+    allowed = {
+        action.partition(":")[0]
+        for each in statements("ExecutionRole")
+        for action in listed(each["Action"])
+    }
+    everything = {
+        "Insights": "standard",
+        "DomainName": "a.example",
+        "HostedZoneId": "Z",
+        "OriginLock": "true",
+    }
+    kinds = {resource["Type"] for resource in deployed(**everything).values()} | {
+        resource["Type"] for stack in STACKS for resource in nested(stack)["Resources"].values()
+    }
+    services = {kind.split("::")[1] for kind in kinds if kind.startswith("AWS::")}
+
+    assert {ACTIONS_OF.get(service, service.lower()) for service in services} <= allowed
+
+
+def test_what_it_may_everywhere_knows_no_name() -> None:
+    """Whole services are its own only by the stack's name, or by a kind that has none."""
+    everywhere = {
+        action
+        for each in statements("ExecutionRole")
+        if listed(each["Resource"]) == ["*"]
+        for action in listed(each["Action"])
+    }
+
+    assert not [action for action in everywhere if action.endswith(":*")]
+    assert not [action for action in everywhere if action.startswith(("iam:", "lambda:", "sts:"))]
