@@ -10,9 +10,11 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
-import boto3
+boto3: Any = import_module("boto3")  # it ships no types
+
 
 _PAUSE = 3.0  # seconds between questions
 # The rotation writes its value.

@@ -16,17 +16,19 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+boto3: Any = import_module("boto3")  # it ships no types
 
 ROOT = Path(__file__).parents[1]
 # A stage has no customers: nothing of it is protected, named, watched or paid twice for.
@@ -127,7 +129,7 @@ def newest_snapshot(source: Stack) -> str:
 
 
 @contextmanager
-def deployed(name: str, template: Path, parameters: dict[str, str]) -> Iterator[None]:
+def deployed(name: str, template: Path, parameters: dict[str, str]) -> Generator[None]:
     """The stage, which is deleted whatever comes of it."""
     if exists(name):
         raise DrillFailed(f"{name} exists already, and would be deleted in the end")
