@@ -23,17 +23,27 @@ from permit.contracts import Answer, Contract
 from permit.edge.operations import Operation
 from permit.edge.refusals import NotAuthenticated, NotPermitted, UnsupportedMediaType
 from permit.errors import IdempotencyKeyReused, InvalidRequest, NotFound, Refusal
+from permit.people.callers import WITHOUT_SECOND_FACTOR
 from permit.people.refusals import (
     InvalidCode,
     InvalidCredentials,
     InvalidRefreshToken,
+    NotAUser,
+    ProofOfSelfRequired,
+    SecondFactorMissing,
     SecondFactorRequired,
     TooManyAttempts,
+    WrongProof,
 )
 
 DOCUMENT = PROJECT / "shared" / "permit" / "openapi.json"
 EXAMPLES = PROJECT / "docs" / "examples.json"
 _REF = "#/components/schemas/{model}"
+_BEARER: list[dict[str, list[str]]] = [{"bearer": []}]
+_NEEDS_FRESH_PROOF = (
+    " For people, and with a fresh proof of self: a login, or `POST /v1/login/elevate`, at most ten"
+    " minutes ago, with a second factor where one is in use."
+)
 _VARIABLES = {
     "PERMIT_DATABASE_HOST": "localhost",
     "PERMIT_DATABASE_USER": "none",
@@ -64,7 +74,7 @@ durations ISO 8601. Lists have `items` and `next_cursor`. A request that creates
 
 @dataclass(frozen=True, kw_only=True)
 class Open:
-    """An operation for which no token is needed, and which a function serves by hand."""
+    """An operation outside of a tenant's, which a function serves by hand."""
 
     function: str
     method: str
@@ -74,6 +84,7 @@ class Open:
     answer: str | None = None
     status: int = 200
     refuses: tuple[type[Refusal], ...] = ()
+    takes_token: bool = False
 
 
 _OPEN = (
@@ -119,6 +130,16 @@ _OPEN = (
         request="SecondFactorRequest",
         answer="TokenAnswer",
         refuses=(InvalidCode, TooManyAttempts),
+    ),
+    Open(
+        function="login",
+        method="POST",
+        path="/v1/login/elevate",
+        run="elevate",
+        request="ElevationRequest",
+        answer="ElevationAnswer",
+        refuses=(NotAuthenticated, WrongProof, TooManyAttempts),
+        takes_token=True,
     ),
     Open(
         function="login",
@@ -245,10 +266,12 @@ def _describe(
         "operationId": operation.run.__name__,
         "tags": [tag],
         "summary": words.partition("\n")[0].rstrip("."),
-        "security": [] if operation.action is None else [{"bearer": []}],
+        "security": [] if operation.action is None and not _takes_token(operation) else _BEARER,
     }
     if operation.action is not None:
         described["description"] = f"Action `{operation.action}` of the table of roles."
+    if operation.needs_fresh_proof:
+        described["description"] += _NEEDS_FRESH_PROOF
     parameters = list(_parameters(operation, example))
     if parameters:
         described["parameters"] = parameters
@@ -256,6 +279,10 @@ def _describe(
         described["requestBody"] = _body(operation.request, names, example)
     described["responses"] = dict(_responses(operation, names, example))
     return described
+
+
+def _takes_token(operation: Operation) -> bool:
+    return any(each.takes_token for each in _OPEN if each.path == operation.path)
 
 
 def _parameters(operation: Operation, example: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -330,6 +357,10 @@ def _refusals(operation: Operation) -> Iterator[type[Refusal]]:
     if operation.action is not None:
         yield NotAuthenticated
         yield NotPermitted
+        if operation.action not in WITHOUT_SECOND_FACTOR:
+            yield SecondFactorMissing
+    if operation.needs_fresh_proof:
+        yield from (r for r in (NotAUser, ProofOfSelfRequired) if r not in operation.refuses)
     if "{" in operation.path and NotFound not in operation.refuses:
         yield NotFound
     yield from operation.refuses

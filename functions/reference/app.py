@@ -36,7 +36,8 @@ def page() -> Response[str]:
         headers={
             **_CACHED,
             "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; "
-            "script-src 'unsafe-inline'; style-src 'unsafe-inline'",
+            "script-src 'unsafe-inline'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+            "X-Frame-Options": "DENY",
             "X-Content-Type-Options": "nosniff",
         },
         body=_page(),

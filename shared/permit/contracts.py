@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from permit.errors import InvalidRequest
+from permit.folding import read_email
 
 _NO_NUL = r"^[^\x00]*$"  # Postgres stores no NUL
 _DURATION = re.compile(
@@ -69,7 +70,12 @@ class Answer(BaseModel):
 
 Name = Annotated[str, bounded(1, 200)]
 Entitlement = Annotated[str, bounded(1, 64)]
-Email = Annotated[str, bounded(3, 254), StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$")]
+Email = Annotated[
+    str,
+    BeforeValidator(lambda value: read_email(value) if isinstance(value, str) else value),
+    bounded(3, 254),
+    StringConstraints(pattern=r"^[^@\s]+@[^@\s]+$"),
+]
 Password = Annotated[str, bounded(1, 256)]
 
 

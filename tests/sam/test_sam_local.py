@@ -36,6 +36,7 @@ EXPECTED: dict[str, tuple[str, dict[str, Any]]] = {
     "tenant_jwks": ("JwksFunction", {"statusCode": 404}),
     "licence_usage": ("LicenceCheckFunction", {"statusCode": 200}),
     "login_second_factor": ("LoginFunction", {"statusCode": 401}),
+    "login_elevate": ("LoginFunction", {"statusCode": 401}),
     # Nobody has the API key of the events.
     **dict.fromkeys(
         ("products", "product", "policies", "policy"), ("ProductsFunction", {"statusCode": 401})

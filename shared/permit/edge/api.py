@@ -29,6 +29,7 @@ Request = TypeVar("Request", bound=Contract)
 _MARGIN = 1.0  # seconds that remain to answer after the database's time is up
 _MOST_ERRORS = 20
 _PROBLEM = "application/problem+json"
+_HTTPS_ONLY = "max-age=31536000"  # a year; of this host alone, for its domain is the vendor's
 
 _SERVICE = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "permit")
 
@@ -78,6 +79,7 @@ class Api(APIGatewayHttpResolver):
             response = super().resolve(dict(event), context)
         else:
             response = self._turn_away(event["requestContext"]["requestId"])
+        response["headers"]["Strict-Transport-Security"] = _HTTPS_ONLY
         _log_request(event["requestContext"], response["statusCode"], started, self._facts)
         return response
 

@@ -1,6 +1,6 @@
 """The API keys of a tenant's servers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from permit.security import api_keys
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewApiKey:
     api_key: ApiKey
-    key: str  # shown this once
+    key: str = field(repr=False)  # shown this once
 
 
 def create_api_key(

@@ -25,9 +25,9 @@ def list_events(
     return database.fetch_all(
         AuditEvent,
         """
-        SELECT e.id, e.occurred_at, e.actor_kind, e.actor_id,
-               coalesce(u.name, u.email, k.name) AS actor_name, e.action, e.subject_kind,
-               e.subject_id, e.changes, e.reason, e.request_id, e.address
+        SELECT e.id, e.occurred_at, coalesce(e.actor_means, e.actor_kind) AS actor_kind,
+               e.actor_id, coalesce(u.name, u.email, k.name) AS actor_name, e.action,
+               e.subject_kind, e.subject_id, e.changes, e.reason, e.request_id, e.address
           FROM permit.audit_events AS e
           LEFT JOIN permit.users AS u ON u.tenant_id = e.tenant_id AND u.id = e.actor_id
           LEFT JOIN permit.api_keys AS k ON k.tenant_id = e.tenant_id AND k.id = e.actor_id
