@@ -63,7 +63,8 @@ def _page(html: str, allowed: str) -> Response:
         content_type="text/html; charset=utf-8",
         headers={
             **_CACHED,
-            "Content-Security-Policy": f"default-src 'self'; {allowed}",
+            "Content-Security-Policy": f"default-src 'self'; {allowed}; frame-ancestors 'none'",
+            "X-Frame-Options": "DENY",
             "X-Content-Type-Options": "nosniff",
         },
         body=html,

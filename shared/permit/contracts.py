@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from permit.errors import InvalidRequest
+from permit.folding import read_email
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -130,6 +131,7 @@ Name = Annotated[str, bounded(1, 200)]
 Entitlement = Annotated[str, bounded(1, 64)]
 Email = Annotated[
     str,
+    BeforeValidator(lambda value: read_email(value) if isinstance(value, str) else value),
     StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$"),
     Words("an email address of 3 to 254 characters"),
 ]

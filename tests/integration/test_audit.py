@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.support.authenticator import code
 from tests.support.deployment import Deployment, Vendor, connected
 
 EMAIL = "ada@example.com"
@@ -101,6 +102,54 @@ def test_servers_and_the_operator_are_told_apart(deployment: Deployment, vendor:
     assert ["create-licence", "create-policy", "create-product", "create-tenant"] == [
         event["action"] for event in by_operator
     ]
+
+
+def test_what_becomes_of_a_session_is_told(deployment: Deployment, vendor: Vendor) -> None:
+    """Every sign-in, its end, and a refresh token that two clients have: who, from where, which."""
+    assert vendor.token
+    log_in = {"email": vendor.email, "password": vendor.password}
+    body = {"email": vendor.email, "password": "wrong"}
+    deployment.send("login", body, source_ip="198.51.100.9")
+    first = deployment.send("login", log_in, source_ip="198.51.100.1").body["refresh_token"]
+    deployment.send("login_logout", {"refresh_token": first}, source_ip="198.51.100.2")
+    deployment.send("login_logout", {"refresh_token": first}, source_ip="198.51.100.2")
+    second = deployment.send("login", log_in, source_ip="198.51.100.3").body["refresh_token"]
+    renewed = deployment.send("login_refresh", {"refresh_token": second}).body["refresh_token"]
+    deployment.send("login_refresh", {"refresh_token": renewed})
+    deployment.send("login_refresh", {"refresh_token": second}, source_ip="198.51.100.4")
+
+    me = vendor.call("GET", "/v1/users/me")
+    told = [event for event in events(vendor) if event["action"].startswith("sessions.")][:4]
+    assert [
+        ("sessions.reuse", "refresh_token", "198.51.100.4"),
+        ("sessions.begin", "user", "198.51.100.3"),
+        ("sessions.end", "user", "198.51.100.2"),
+        ("sessions.begin", "user", "198.51.100.1"),
+    ] == [(e["action"], e["actor"]["kind"], e["address"]) for e in told]
+    assert {me["id"]} == {e["actor"]["id"] for e in told} == {e["subject"]["id"] for e in told}
+    reuse, begin, end, _ = told
+    assert begin["changes"]["session"]["to"] == reuse["changes"]["session"]["from"]
+    assert begin["changes"]["session"]["to"] != end["changes"]["session"]["from"]
+    assert all("JKJaXmPLvHcESHA=" == e["request_id"] for e in told)
+
+
+def test_a_wrong_code_is_told(deployment: Deployment, vendor: Vendor) -> None:
+    """Not as the person's act: whoever it was knew the password."""
+    secret = vendor.call("POST", "/v1/users/me/second-factor")["secret"]
+    confirm = {"code": code(secret)}
+    vendor.call("POST", "/v1/users/me/second-factor/confirm", confirm)
+    body = {"email": vendor.email, "password": vendor.password}
+    mfa_token = deployment.send("login", body).body["mfa_token"]
+    guess = {"mfa_token": mfa_token, "code": "000000"}
+
+    deployment.call("POST", "/v1/login/second-factor", guess, source_ip="198.51.100.9")
+
+    [event] = events(vendor, action="sessions.refuse-code")
+    assert ("password", vendor.email, "198.51.100.9") == (
+        event["actor"]["kind"],
+        event["actor"]["name"],
+        event["address"],
+    )
 
 
 def test_a_check_is_no_event(deployment: Deployment, vendor: Vendor) -> None:

@@ -77,7 +77,13 @@ def test_an_independent_library_verifies_the_claims(
     assert (user["user_id"], user["tenant_id"]) == (claims["sub"], claims["tid"])
     assert ("owner", 1) == (claims["role"], claims["sv"])
     assert claims["iat"] == claims["nbf"] == claims["exp"] - 900
-    assert {"iss", "aud", "sub", "tid", "role", "sv", "iat", "nbf", "exp", "jti"} == set(claims)
+    assert (["pwd"], claims["iat"]) == (claims["amr"], claims["auth_time"])
+    [(session,)] = deployment.sql("SELECT id::text FROM permit.sessions")
+    assert session == claims["sid"]
+    assert {
+        *("iss", "aud", "sub", "tid", "role", "sv", "iat", "nbf", "exp", "jti"),
+        *("sid", "auth_time", "amr"),
+    } == set(claims)
 
 
 def test_the_issuer_is_the_configured_address(deployment: Deployment, user: dict[str, Any]) -> None:

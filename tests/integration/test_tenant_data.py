@@ -15,7 +15,7 @@ from tests.support.servers import PASSWORD
 # What is no use to the tenant: hashes of keys, tokens and machines.
 NOT_EXPORTED = {
     *("refresh_tokens", "licence_keys", "retired_fingerprints", "proof_keys"),
-    *("user_links", "recovery_codes", "idempotent_answers", "usage_requests"),
+    *("user_links", "recovery_codes", "login_places", "idempotent_answers", "usage_requests"),
 }
 # Columns that are made from others, are told by another name, or are secret or our own affair.
 NOT_TOLD = {

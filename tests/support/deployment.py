@@ -257,6 +257,15 @@ class Vendor:
         assert answer.status == 200, answer.text
         return answer.body["access_token"]
 
+    def elevated(
+        self, token: str | None = None, password: str | None = None, code: str | None = None
+    ) -> str:
+        """A fresh proof of self: the owner's, or theirs whose token and password are given."""
+        body = {"password": password or self.password} | ({} if code is None else {"code": code})
+        answer = self.deployment.call("POST", "/v1/login/elevate", body, token=token or self.token)
+        assert answer.status == 200, answer.text
+        return answer.body["access_token"]
+
     def call(
         self, method: str, path: str, body: object = None, *, status: int = 200, **request: Any
     ) -> Any:

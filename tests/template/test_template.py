@@ -236,10 +236,8 @@ def test_access_log_is_json_and_holds_no_secret() -> None:
 
 
 def test_routes_are_throttled() -> None:
-    """There is a limit for all, and a lower one where each request costs a password hash."""
+    """One wide limit, the same for every route: a bucket is all callers', so junk stops nobody."""
     [stage] = of_type("AWS::ApiGatewayV2::Stage").values()
     assert {"Ref": "RateLimit"} == stage["DefaultRouteSettings"]["ThrottlingRateLimit"]
-    general = written()["Parameters"]["RateLimit"]["Default"]
-
-    assert set(stage["RouteSettings"]) <= set(routes())
-    assert 0 < stage["RouteSettings"]["ANY /v1/login"]["ThrottlingRateLimit"] < general
+    assert written()["Parameters"]["RateLimit"]["Default"] >= 500
+    assert not stage.get("RouteSettings")

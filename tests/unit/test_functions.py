@@ -21,6 +21,7 @@ KNOWN = {
     "openapi": "GET",
     "login": "POST",
     "login_second_factor": "POST",
+    "login_elevate": "POST",
     "login_refresh": "POST",
     "login_logout": "POST",
     "licence_check": "POST",

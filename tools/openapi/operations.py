@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 from local.processes import PROJECT
 from permit.edge.operations import Operation
+from permit.edge.refusals import NotAuthenticated
 from permit.errors import IdempotencyKeyReused, NotFound, Refusal
 from permit.people.refusals import (
     InvalidCode,
@@ -18,6 +19,7 @@ from permit.people.refusals import (
     InvalidRefreshToken,
     SecondFactorRequired,
     TooManyAttempts,
+    WrongProof,
 )
 
 _VARIABLES = {
@@ -33,7 +35,7 @@ _VARIABLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Open:
-    """An operation for which no token is needed, and which a function serves by hand."""
+    """An operation outside of a tenant's, which a function serves by hand."""
 
     function: str
     method: str
@@ -44,6 +46,7 @@ class Open:
     """One, or several where the answer has more or fewer fields."""
     status: int = 200
     refuses: tuple[type[Refusal], ...] = ()
+    takes_token: bool = False
 
 
 _OPEN = (
@@ -93,6 +96,16 @@ _OPEN = (
     Open(
         function="login",
         method="POST",
+        path="/v1/login/elevate",
+        run="elevate",
+        request="ElevationRequest",
+        answers=("ElevationAnswer",),
+        refuses=(NotAuthenticated, WrongProof, TooManyAttempts),
+        takes_token=True,
+    ),
+    Open(
+        function="login",
+        method="POST",
         path="/v1/login/refresh",
         run="refresh",
         request="RefreshRequest",
@@ -138,6 +151,12 @@ def operations(function: str) -> Iterator[Operation]:
                 refuses=each.refuses,
                 run=getattr(module, each.run),
             )
+
+
+def takes_token(operation: Operation) -> bool:
+    """Whether an access token or an API key is sent with it."""
+    by_hand = any(each.takes_token for each in _OPEN if each.path == operation.path)
+    return operation.action is not None or by_hand
 
 
 def _answer(module: ModuleType, names: tuple[str, ...]) -> Any:

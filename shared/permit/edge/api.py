@@ -25,6 +25,7 @@ Body = TypeVar("Body", bound=Contract)
 Registered = TypeVar("Registered", bound=Handler)
 
 _MARGIN = 1.0  # seconds that remain to answer after the database's time is up
+_HTTPS_ONLY = "max-age=31536000"  # a year; of this host alone, for its domain is the vendor's
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -82,7 +83,9 @@ class Api:
         self.request = Request(event)
         response = self._respond()
         _log_request(self.request, response.status_code, started, self._facts)
-        return response.payload
+        payload = response.payload
+        payload["headers"]["Strict-Transport-Security"] = _HTTPS_ONLY
+        return payload
 
     def note(self, **facts: str | bool | None) -> None:
         """Adds ids and codes to this request's log line. Never a secret, never a person's data."""
