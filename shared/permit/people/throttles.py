@@ -59,4 +59,4 @@ class Attempt:
 
     def others(self, *, is_known_place: bool) -> Sequence[bytes]:
         """What else it was counted against, to be taken back if it was none of a guesser."""
-        return [] if is_known_place else [self.counts.account, self.keys.address]
+        return [] if is_known_place else [self.counts.account, self.counts.address]
