@@ -14,6 +14,8 @@ from typing import Any
 
 import boto3
 
+AWS: Any = boto3  # which has no types
+
 _PAUSE = 3.0  # seconds between questions
 # The rotation writes its value.
 _MEANT = {("AWS::SSM::Parameter", "/Value")}
@@ -92,7 +94,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stack", help="the name of the stack, such as permit")
     asked = parser.parse_args()
-    drifts = list(find_drifts(boto3.client("cloudformation"), asked.stack))
+    drifts = list(find_drifts(AWS.client("cloudformation"), asked.stack))
     for drift in drifts:
         print(drift)
     print(f"{asked.stack}: {len(drifts)} resources have drifted")

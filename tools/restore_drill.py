@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ import boto3
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+AWS: Any = boto3  # which has no types
 ROOT = Path(__file__).parents[1]
 # A stage has no customers: nothing of it is protected, named, watched or paid twice for.
 STAGE: dict[str, str] = {
@@ -59,7 +60,7 @@ class Stack:
 
     @classmethod
     def describe(cls, name: str) -> "Stack":
-        cloudformation: Any = boto3.client("cloudformation")
+        cloudformation = AWS.client("cloudformation")
         [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
         pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
         return cls(
@@ -100,7 +101,7 @@ def snapshots(stack: Stack) -> list[Snapshot]:
     database = stack.outputs.get("DatabaseId")
     if database is None:
         return []  # It did not get so far.
-    rds: Any = boto3.client("rds")
+    rds = AWS.client("rds")
     if stack.parameters["Engine"] == "aurora":
         found = rds.describe_db_cluster_snapshots(DBClusterIdentifier=database)
         kind, delete_one = "DBClusterSnapshot", rds.delete_db_cluster_snapshot
@@ -127,7 +128,7 @@ def newest_snapshot(source: Stack) -> str:
 
 
 @contextmanager
-def deployed(name: str, template: Path, parameters: dict[str, str]) -> Iterator[None]:
+def deployed(name: str, template: Path, parameters: dict[str, str]) -> Generator[None]:
     """The stage, which is deleted whatever comes of it."""
     if exists(name):
         raise DrillFailed(f"{name} exists already, and would be deleted in the end")
@@ -147,7 +148,7 @@ def deployed(name: str, template: Path, parameters: dict[str, str]) -> Iterator[
 
 
 def exists(name: str) -> bool:
-    cloudformation: Any = boto3.client("cloudformation")
+    cloudformation = AWS.client("cloudformation")
     try:
         cloudformation.describe_stacks(StackName=name)
     except ClientError:
@@ -158,15 +159,15 @@ def exists(name: str) -> bool:
 def delete(name: str, *, since: datetime) -> None:
     """The stack, and what its policies leave: keys and a last snapshot, which are copies here."""
     stack = Stack.describe(name)
-    cloudformation: Any = boto3.client("cloudformation")
+    cloudformation = AWS.client("cloudformation")
     cloudformation.delete_stack(StackName=name)
     cloudformation.get_waiter("stack_delete_complete").wait(StackName=name)
-    secrets: Any = boto3.client("secretsmanager")
+    secrets = AWS.client("secretsmanager")
     for resource in RETAINED:
         if arn := stack.resources.get(resource):
             secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
     if parameter := stack.resources.get("TokenJwks"):
-        ssm: Any = boto3.client("ssm")
+        ssm = AWS.client("ssm")
         ssm.delete_parameter(Name=parameter)
     for snapshot in snapshots(stack):
         if snapshot.made_at >= since:
@@ -175,7 +176,7 @@ def delete(name: str, *, since: datetime) -> None:
 
 def hand_over_master_keys(source: Stack, stage: Stack) -> None:
     """Without them the proof keys in the snapshot stay sealed."""
-    secrets: Any = boto3.client("secretsmanager")
+    secrets = AWS.client("secretsmanager")
     kept = secrets.get_secret_value(SecretId=source.resources["MasterKeys"])["SecretString"]
     secrets.put_secret_value(SecretId=stage.resources["MasterKeys"], SecretString=kept)
 

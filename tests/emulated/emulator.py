@@ -15,7 +15,7 @@ from typing import Any
 
 from ministack import app
 from ministack.services import apigateway, cloudformation, lambda_svc, secretsmanager, ssm, sts
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import drift, provisioners
 
 NOT_EMULATED = (
     "AWS::CloudWatch::CompositeAlarm",
@@ -83,6 +83,12 @@ def with_secrets() -> None:
 
     secret.update(create=create, update=update, delete=delete, update_with_logical_id=True)
     HANDLERS["AWS::SecretsManager::RotationSchedule"] = {"create": schedule, "delete": nothing}
+
+    read, compared = drift._DRIFT_READERS["AWS::SecretsManager::Secret"]
+    drift._DRIFT_READERS["AWS::SecretsManager::Secret"] = (
+        lambda arn, properties: read(secret_of(arn)["Name"], properties),
+        compared,
+    )
 
     parameter = HANDLERS["AWS::SSM::Parameter"]
     make = parameter["create"]
