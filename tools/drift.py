@@ -10,11 +10,11 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
-import boto3
+boto3: Any = import_module("boto3")  # it ships no types
 
-AWS: Any = boto3  # which has no types
 
 _PAUSE = 3.0  # seconds between questions
 # The rotation writes its value.
@@ -94,7 +94,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stack", help="the name of the stack, such as permit")
     asked = parser.parse_args()
-    drifts = list(find_drifts(AWS.client("cloudformation"), asked.stack))
+    drifts = list(find_drifts(boto3.client("cloudformation"), asked.stack))
     for drift in drifts:
         print(drift)
     print(f"{asked.stack}: {len(drifts)} resources have drifted")

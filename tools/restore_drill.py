@@ -21,14 +21,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-AWS: Any = boto3  # which has no types
+boto3: Any = import_module("boto3")  # it ships no types
+
 ROOT = Path(__file__).parents[1]
 # A stage has no customers: nothing of it is protected, named, watched or paid twice for.
 STAGE: dict[str, str] = {
@@ -60,7 +61,7 @@ class Stack:
 
     @classmethod
     def describe(cls, name: str) -> "Stack":
-        cloudformation = AWS.client("cloudformation")
+        cloudformation: Any = boto3.client("cloudformation")
         [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
         pages = cloudformation.get_paginator("list_stack_resources").paginate(StackName=name)
         return cls(
@@ -101,7 +102,7 @@ def snapshots(stack: Stack) -> list[Snapshot]:
     database = stack.outputs.get("DatabaseId")
     if database is None:
         return []  # It did not get so far.
-    rds = AWS.client("rds")
+    rds: Any = boto3.client("rds")
     if stack.parameters["Engine"] == "aurora":
         found = rds.describe_db_cluster_snapshots(DBClusterIdentifier=database)
         kind, delete_one = "DBClusterSnapshot", rds.delete_db_cluster_snapshot
@@ -148,7 +149,7 @@ def deployed(name: str, template: Path, parameters: dict[str, str]) -> Generator
 
 
 def exists(name: str) -> bool:
-    cloudformation = AWS.client("cloudformation")
+    cloudformation: Any = boto3.client("cloudformation")
     try:
         cloudformation.describe_stacks(StackName=name)
     except ClientError:
@@ -159,15 +160,15 @@ def exists(name: str) -> bool:
 def delete(name: str, *, since: datetime) -> None:
     """The stack, and what its policies leave: keys and a last snapshot, which are copies here."""
     stack = Stack.describe(name)
-    cloudformation = AWS.client("cloudformation")
+    cloudformation: Any = boto3.client("cloudformation")
     cloudformation.delete_stack(StackName=name)
     cloudformation.get_waiter("stack_delete_complete").wait(StackName=name)
-    secrets = AWS.client("secretsmanager")
+    secrets: Any = boto3.client("secretsmanager")
     for resource in RETAINED:
         if arn := stack.resources.get(resource):
             secrets.delete_secret(SecretId=arn, ForceDeleteWithoutRecovery=True)
     if parameter := stack.resources.get("TokenJwks"):
-        ssm = AWS.client("ssm")
+        ssm: Any = boto3.client("ssm")
         ssm.delete_parameter(Name=parameter)
     for snapshot in snapshots(stack):
         if snapshot.made_at >= since:
@@ -176,7 +177,7 @@ def delete(name: str, *, since: datetime) -> None:
 
 def hand_over_master_keys(source: Stack, stage: Stack) -> None:
     """Without them the proof keys in the snapshot stay sealed."""
-    secrets = AWS.client("secretsmanager")
+    secrets: Any = boto3.client("secretsmanager")
     kept = secrets.get_secret_value(SecretId=source.resources["MasterKeys"])["SecretString"]
     secrets.put_secret_value(SecretId=stage.resources["MasterKeys"], SecretString=kept)
 

@@ -208,7 +208,7 @@ def check() -> Response:
     outcome = checks.check(database, request.key, device, question)
     api.note(code=outcome.verdict.code, valid=outcome.verdict.valid)
     if outcome.facts is not None:
-        api.note(tenant_id=str(outcome.facts.tenant_id), licence_id=str(outcome.facts.licence_id))
+        api.note(tenant_id=outcome.facts.tenant_id, licence_id=outcome.facts.licence_id)
     proof = prove(
         proof_keys,
         outcome,
@@ -257,7 +257,7 @@ def use() -> Response:
     )
     api.note(code=outcome.verdict.code, valid=outcome.verdict.valid)
     if outcome.facts is not None:
-        api.note(tenant_id=str(outcome.facts.tenant_id), licence_id=str(outcome.facts.licence_id))
+        api.note(tenant_id=outcome.facts.tenant_id, licence_id=outcome.facts.licence_id)
     proof = prove_usage(
         proof_keys,
         outcome,
@@ -294,35 +294,35 @@ def _check_answer(outcome: CheckOutcome, nonce: str | None, proof: str | None) -
         "proof": proof,
     }
     if facts is None or verdict.code != "TOO_MANY_DEVICES" or facts.seated_devices is None:
-        return CheckAnswer(**fields)
-    return FullAnswer(**fields, devices=[SeatedDevice(**seat) for seat in facts.seated_devices])
+        return CheckAnswer.model_validate(fields)
+    return FullAnswer.model_validate({**fields, "devices": facts.seated_devices})
 
 
-def _licence_answer(facts: LicenceFacts) -> CheckedLicence:
-    return CheckedLicence(
-        id=facts.licence_id,
-        product=facts.product,
-        policy=facts.policy,
-        status=facts.status,
-        expires_at=facts.expires_at,
-        entitlements=facts.entitlements,
-        max_devices=facts.max_devices,
-        devices_used=facts.devices_used,
-        metadata=facts.metadata,
-    )
+def _licence_answer(facts: LicenceFacts) -> dict[str, Any]:
+    """As CheckedLicence, which reads it."""
+    return {
+        "id": facts.licence_id,
+        "product": facts.product,
+        "policy": facts.policy,
+        "status": facts.status,
+        "expires_at": facts.expires_at,
+        "entitlements": facts.entitlements,
+        "max_devices": facts.max_devices,
+        "devices_used": facts.devices_used,
+        "metadata": facts.metadata,
+    }
 
 
-def _device_answer(facts: LicenceFacts) -> CheckedDevice | None:
-    if facts.device_id is None or facts.device_state is None:
+def _device_answer(facts: LicenceFacts) -> dict[str, Any] | None:
+    """As CheckedDevice, which reads it."""
+    if facts.device_id is None:
         return None
-    assert facts.first_seen_at is not None  # noqa: S101 (columns of the same row)
-    assert facts.last_seen_at is not None  # noqa: S101
-    return CheckedDevice(
-        id=facts.device_id,
-        state=facts.device_state,
-        first_seen_at=facts.first_seen_at,
-        last_seen_at=facts.last_seen_at,
-    )
+    return {
+        "id": facts.device_id,
+        "state": facts.device_state,
+        "first_seen_at": facts.first_seen_at,
+        "last_seen_at": facts.last_seen_at,
+    }
 
 
 def handler(event: dict[str, Any], context: Context) -> dict[str, Any]:

@@ -19,6 +19,8 @@ import psycopg
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow, class_row
+from psycopg.types.json import set_json_loads
+from pydantic_core import from_json
 
 from permit.errors import DatabaseUnavailable
 from permit.security import rds_token
@@ -231,7 +233,7 @@ class Database:
 
     def _connect_to(self, address: str) -> BoundedConnection:
         settings = self._settings
-        return BoundedConnection.connect(
+        connection = BoundedConnection.connect(
             host=settings.database_host,
             hostaddr=address,
             port=settings.database_port,
@@ -243,6 +245,8 @@ class Database:
             **_NETWORK,
             **self._credentials(),
         )
+        set_json_loads(from_json, connection)  # twice as fast as Python's own
+        return connection
 
     def _credentials(self) -> dict[str, Any]:
         """A password where one is set; else an IAM token, good for this one connection."""

@@ -3,7 +3,6 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from permit.check.facts import LicenceFacts
 
@@ -13,8 +12,8 @@ DAY = timedelta(days=1)
 
 _SEATED = LicenceFacts(
     checked_at=NOW,
-    tenant_id=UUID("7d9f1c1e-5a0b-4f6e-9c3d-2b8e4a6f0c11"),
-    licence_id=UUID("0b1f5a62-95f0-4a3a-8d0e-1f6d4b7c2e90"),
+    tenant_id="7d9f1c1e-5a0b-4f6e-9c3d-2b8e4a6f0c11",
+    licence_id="0b1f5a62-95f0-4a3a-8d0e-1f6d4b7c2e90",
     licence_revision=1,
     policy_revision=1,
     product="editor",
@@ -35,7 +34,7 @@ _SEATED = LicenceFacts(
     overage=0,
     devices_used=1,
     lease_until=NOW + 7 * DAY,
-    device_id=UUID("5c1d7f04-6c1c-4a57-9c53-d8f2f7c0a1b2"),
+    device_id="5c1d7f04-6c1c-4a57-9c53-d8f2f7c0a1b2",
     device_state="seated",
     first_seen_at=NOW - 2 * DAY,
     last_seen_at=NOW - DAY,

@@ -35,7 +35,9 @@ ENDED = {"expires_at": NOW - 2 * DAY, "grace_ends_at": NOW - DAY}
 
 def signed_by(key: ProofKey, given: LicenceFacts) -> LicenceFacts:
     """The facts, with the key as it rests in the database."""
-    sealed = MASTER_KEYS.seal(key.seed, tenant_id=given.tenant_id, kid=key.kid, purpose=PROOF_KEY)
+    sealed = MASTER_KEYS.seal(
+        key.seed, tenant_id=UUID(given.tenant_id), kid=key.kid, purpose=PROOF_KEY
+    )
     return replace(given, kid=key.kid, sealed_key=sealed.blob, master_version=sealed.master_version)
 
 
@@ -200,7 +202,7 @@ def test_another_key_does_not_verify_it() -> None:
 
 def test_a_seal_opens_for_its_own_tenant_only() -> None:
     """A sealed key that was moved to another tenant's row signs nothing."""
-    stolen = replace(signed_by(KEY, facts()), tenant_id=UUID(int=1))
+    stolen = replace(signed_by(KEY, facts()), tenant_id=str(UUID(int=1)))
     keys = ProofKeys(SecretSource(MASTER_KEYS.dump()))
 
     with pytest.raises(SealBroken):
@@ -215,7 +217,7 @@ def test_a_newer_master_key_is_read_when_it_is_met(tmp_path: Path) -> None:
     source = SecretSource(f"file:{secret}", clock=lambda: now[0])
     source.read()
     newer = MASTER_KEYS.with_new_version().with_newest_current()
-    sealed = newer.seal(KEY.seed, tenant_id=facts().tenant_id, kid=KEY.kid, purpose=PROOF_KEY)
+    sealed = newer.seal(KEY.seed, tenant_id=UUID(facts().tenant_id), kid=KEY.kid, purpose=PROOF_KEY)
     given = replace(facts(), kid=KEY.kid, sealed_key=sealed.blob, master_version="2")
     secret.write_text(newer.dump())
 

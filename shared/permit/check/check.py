@@ -1,7 +1,7 @@
 """The check and the release: the order of the steps."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from permit.check import queries
@@ -15,8 +15,7 @@ from permit.security import licence_keys
 _CLAIM_ATTEMPTS = 4
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CheckOutcome:
+class CheckOutcome(NamedTuple):
     """What is answered to a check."""
 
     verdict: Verdict

@@ -2,6 +2,7 @@
 
 import secrets
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from permit.check.check import CheckOutcome
 from permit.check.facts import DeviceSent, LicenceFacts
@@ -35,9 +36,8 @@ class ProofKeys:
 
     def _unseal(self, facts: LicenceFacts) -> bytes:
         sealed = Sealed(master_version=facts.master_version, blob=facts.sealed_key)
-        return unseal(
-            self._source, sealed, tenant_id=facts.tenant_id, kid=facts.kid, purpose=PROOF_KEY
-        )
+        tenant_id = UUID(facts.tenant_id)
+        return unseal(self._source, sealed, tenant_id=tenant_id, kid=facts.kid, purpose=PROOF_KEY)
 
 
 def prove(
@@ -108,7 +108,7 @@ def _claims(
         "iss": f"{base_url}/v1/tenants/{facts.tenant_id}",
         "aud": product or facts.product,
         "prd": facts.product,
-        "sub": str(facts.licence_id),
+        "sub": facts.licence_id,
         "iat": _seconds(facts.checked_at),
         "nbf": _seconds(facts.checked_at - _BACKDATED),
         "exp": _seconds(until),

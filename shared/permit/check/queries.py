@@ -131,8 +131,6 @@ def _facts(answer: dict[str, Any] | None, *, refused: str | None) -> LicenceFact
     for name in _INSTANTS:
         if row[name] is not None:
             row[name] = datetime.fromisoformat(row[name])
-    for name in ("tenant_id", "licence_id", "device_id"):
-        row[name] = row[name] and UUID(row[name])
     row["sealed_key"] = bytes.fromhex(row["sealed_key"].removeprefix("\\x"))
     row["entitlements"] = sorted({*row["policy_entitlements"], *row["licence_entitlements"]})
     return LicenceFacts(**{name: row[name] for name in _FIELDS})

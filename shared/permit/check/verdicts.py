@@ -6,12 +6,12 @@ The codes and their order are a contract with every shipped application: append,
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date
+from typing import NamedTuple
 
 from permit.check.facts import LicenceFacts
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What the caller wants to know, beside the key and the device."""
 
     product: str | None = None
@@ -20,8 +20,7 @@ class Question:
     has_device: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """Whether this copy may run here, and why: by a code for programs, a sentence for people."""
 
     code: str

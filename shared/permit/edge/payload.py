@@ -5,9 +5,11 @@ https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-in
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Protocol
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
+
+_NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Context(Protocol):
@@ -65,13 +67,12 @@ class Request:
         return base64.b64decode(self.raw_body).decode()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Response:
+class Response(NamedTuple):
     """An answer of text, or of none."""
 
     status_code: int
     content_type: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])
+    headers: Mapping[str, str] = _NONE
     body: str | None = None
 
     @property

@@ -27,7 +27,7 @@ class Product:
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """As permit.terms.PolicyTerms, which says what each means."""
+    """As permit.licences.terms.PolicyTerms, which says what each means."""
 
     id: UUID
     """The policy's id."""

@@ -17,6 +17,8 @@ from permit.security.jwk import PublicJwk, b64url_encode, public_jwk
 PROOF_TYPE = "permit-proof+jwt"
 USAGE_TYPE = "permit-usage+jwt"
 _SEED_BYTES = 32
+# NaN and Infinity are not JSON: Python would write them and another parser would stumble.
+_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 class ProofKey:
@@ -72,5 +74,4 @@ def _sign(key: ProofKey, header: str, claims: Mapping[str, object]) -> str:
 
 
 def _encode(part: Mapping[str, object]) -> str:
-    # NaN and Infinity are not JSON: Python would write them and another parser would stumble.
-    return b64url_encode(json.dumps(part, separators=(",", ":"), allow_nan=False).encode("ascii"))
+    return b64url_encode(_JSON.encode(part).encode("ascii"))

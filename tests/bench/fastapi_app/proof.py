@@ -4,6 +4,7 @@ import secrets
 from datetime import UTC, timedelta
 from functools import cache
 from pathlib import Path
+from uuid import UUID
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -30,7 +31,7 @@ def prove(
         "iss": f"{issuer}/v1/tenants/{facts.tenant_id}",
         "aud": audience,
         "prd": facts.product,
-        "sub": str(facts.licence_id),
+        "sub": facts.licence_id,
         "iat": issued_at,
         "nbf": issued_at - 300,
         "exp": _expiry(facts, verdict),
@@ -65,7 +66,7 @@ def _private_key(facts: LicenceFacts, master_keys: str) -> Ed25519PrivateKey:
     if facts.kid not in _private_keys:
         sealed = Sealed(master_version=facts.master_version, blob=facts.sealed_key)
         seed = _parsed(master_keys).unseal(
-            sealed, tenant_id=facts.tenant_id, kid=facts.kid, purpose=PROOF_KEY
+            sealed, tenant_id=UUID(facts.tenant_id), kid=facts.kid, purpose=PROOF_KEY
         )
         _private_keys[facts.kid] = Ed25519PrivateKey.from_private_bytes(seed)
     return _private_keys[facts.kid]

@@ -18,13 +18,6 @@ from bench_commands import connect
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from psycopg import Connection
 
-_FACTS = (
-    *("checked_at", "tenant_id", "licence_id", "licence_revision", "metadata"),
-    *("licence_entitlements", "key_valid_until", "revoked_at", "suspended_at", "starts_at"),
-    *("expires_at", "grace_ends_at", "max_devices", "devices_used", "lease_until", "device_id"),
-    *("device_state", "first_seen_at", "last_seen_at", "seat_lapses_at"),
-    *("kid", "sealed_key", "master_version"),
-)
 _signing_key = Ed25519PrivateKey.from_private_bytes(bytes(32))
 _database = cache(connect)
 
@@ -34,10 +27,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     request, asked = event["requestContext"], json.loads(event["body"])
     device = asked["device"]
     fingerprint_hash = hashlib.sha256(device["fingerprint"].encode()).digest()
-    (*values, policy), more = find(
-        _database(), asked["key"], fingerprint_hash, device["name"], device["platform"]
-    )
-    facts: dict[str, Any] = dict(zip(_FACTS, values, strict=True)) | policy | (more or {})
+    found = find(_database(), asked["key"], fingerprint_hash, device["name"], device["platform"])
+    facts: dict[str, Any] = found["policy_facts"] | (found["more"] or {}) | found
     entitlements = sorted({*facts["licence_entitlements"], *facts["policy_entitlements"]})
     now, grace_ends_at = _instant(facts["checked_at"]), _instant(facts["grace_ends_at"])
     valid, code, detail, status = _judge(asked, facts, entitlements, now, grace_ends_at)
@@ -124,7 +115,7 @@ def find(
     """The check's one statement, and what it answers."""
     key_hash = hashlib.sha256(key.replace("-", "").encode()).digest()
     row = database.execute(
-        "SELECT permit.check_licence(%s, %s, NULL, %s, %s)",
+        "SELECT permit.check_key(%s, %s, NULL, %s, %s)",
         (key_hash, fingerprint_hash, name, platform),
     ).fetchone()
     if row is None or row[0] is None:
