@@ -45,6 +45,7 @@ def main() -> None:
     with_policies_of_nested_stacks()
     with_attributes_of_nested_stacks()
     with_sessions_told()
+    with_loopback_as_tls()
     HANDLERS["AWS::IAM::OIDCProvider"] = {"create": identity_provider, "delete": nothing}
     app.main()
 
@@ -324,6 +325,16 @@ def with_sessions_told() -> None:
             lines.write(json.dumps({"AccessKeyId": access_key, **session}) + "\n")
 
     sts.register_session = register_and_tell
+
+
+def with_loopback_as_tls() -> None:
+    """SAM's bucket refuses what does not come by TLS, which loopback does without."""
+    pin = app.pin_request_origin
+
+    def pin_as_tls(source_ip: str, secure_transport: bool) -> None:
+        pin(source_ip, True)
+
+    app.pin_request_origin = pin_as_tls
 
 
 def identity_provider(logical_id: str, properties: dict[str, Any], stack: str) -> Made:
