@@ -12,6 +12,7 @@ import pytest
 
 from permit.security.throttling import parse_throttle_key, throttle_keys
 from tests.support.deployment import Deployment, Vendor, connected
+from tests.support.pinning import INJECTED
 
 # One for each way to write: a row of a table that is audited, or of one that belongs to it.
 WRITES = {
@@ -72,10 +73,10 @@ def injected(deployment: Deployment) -> Iterator[psycopg.Connection[Any]]:
 def forge(connection: psycopg.Connection[Any], tenant: str, actor: str) -> None:
     """Sets what a door sets, its seal apart: that nobody can make."""
     connection.execute(
-        """
+        f"""
         SELECT set_config('permit.tenant', %s, true), set_config('permit.actor', %s, true),
-               set_config('permit.request', '{}', true),
-               set_config('permit.seal', repeat('0', 64), true)
+               set_config('permit.request', '{{}}', true),
+               set_config('permit.seal', repeat('0', 64), true) {INJECTED}
         """,
         [tenant, actor],
     )
@@ -186,7 +187,7 @@ def test_who_has_entered_stays_who_they_are(
     other = Vendor.create(deployment, "other@example.com", code="other")
     name, value = setting[0], setting[1].replace("{other}", other.tenant_id)
     enter(injected, deployment, vendor)
-    injected.execute("SELECT set_config(%s, %s, true)", [name, value])
+    injected.execute(f"SELECT set_config(%s, %s, true) {INJECTED}", [name, value])
 
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         injected.execute("UPDATE permit.products SET name = 'Mine'")
@@ -203,7 +204,7 @@ def test_a_seal_serves_in_its_transaction_alone(
 
     for name, row in zip(names, kept, strict=True):
         assert row is not None
-        injected.execute("SELECT set_config(%s, %s, true)", [name, row[0]])
+        injected.execute(f"SELECT set_config(%s, %s, true) {INJECTED}", [name, row[0]])
     with pytest.raises(psycopg.errors.InsufficientPrivilege):
         injected.execute("UPDATE permit.products SET name = 'Mine'")
 

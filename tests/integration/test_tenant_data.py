@@ -24,6 +24,7 @@ NOT_TOLD = {
     *("holder_name_folded", "holder_email_folded", "holder_reference_folded"),
     *("password_hash", "key_hash", "fingerprint_hash", "totp_sealed", "totp_master_version"),
     *("totp_used_step", "totp_confirmed_at"),
+    "actor_means",  # actor_kind tells it
 }
 KIND_OF = {
     "tenants": "tenant",

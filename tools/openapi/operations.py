@@ -1,4 +1,4 @@
-"""The operations of every function: registered by the vendor's side, listed here for the others."""
+"""The operations of every function: the vendor's side registers its own, the rest are here."""
 
 import importlib.util
 import os
@@ -35,7 +35,7 @@ _VARIABLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Open:
-    """An operation outside of a tenant's, which a function serves by hand."""
+    """An operation outside of a tenant, which a function serves without `operation`."""
 
     function: str
     method: str
@@ -43,7 +43,7 @@ class Open:
     run: str
     request: str | None = None
     answers: tuple[str, ...] = ()
-    """One, or several where the answer has more or fewer fields."""
+    """One, or several if the answer may have more or fewer fields."""
     status: int = 200
     refuses: tuple[type[Refusal], ...] = ()
     takes_token: bool = False
@@ -167,13 +167,13 @@ def _answer(module: ModuleType, names: tuple[str, ...]) -> Any:
 
 
 def load(function: str) -> ModuleType:
-    """The function's module, as it stands when it starts; nothing is connected to."""
+    """The function's module, imported as at a start; it connects to nothing."""
     path = PROJECT / "functions" / function / "app.py"
     spec = importlib.util.spec_from_file_location(f"described_{function}", path)
     assert spec is not None  # noqa: S101 (it is a file)
     assert spec.loader is not None  # noqa: S101
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where pydantic looks up what a model names
+    sys.modules[spec.name] = module  # where pydantic looks up the names in a model
     with patch.dict(os.environ, _VARIABLES):
         spec.loader.exec_module(module)
     return module

@@ -1,4 +1,4 @@
-"""One operation as OpenAPI has it: its parameters, its body, its answers."""
+"""One operation in OpenAPI's form: its parameters, its body, its answers."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -78,7 +78,7 @@ def _parameters(operation: Operation, example: Mapping[str, Any]) -> Iterator[di
 
 
 def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A parameter that is left out is no parameter that is null."""
+    """A parameter can be left out, and cannot be null."""
     alternatives = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
     if len(alternatives) == 1:
         rest = {k: v for k, v in schema.items() if k not in ("anyOf", "default", "title")}

@@ -1,4 +1,4 @@
-"""The edge of the vendor's side: who asks, what they may, and one transaction in their tenant."""
+"""The edge of the vendor's side: who asks, what they may do, one transaction in their tenant."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -31,7 +31,7 @@ class Operation(NamedTuple):
     method: str
     path: str
     action: str | None
-    """Of permit.roles; None where no token is needed."""
+    """An action of permit.roles; None where no token is needed."""
     request: type[Contract] | None
     query: type[Query] | None
     answer: type[Answer] | None
@@ -46,7 +46,7 @@ class Operation(NamedTuple):
 
 
 class VendorApi(Api):
-    """Routes for whoever bears an access token or an API key."""
+    """Routes for callers with an access token or an API key."""
 
     def __init__(self, database: Database, settings: VendorSettings) -> None:
         super().__init__(database, settings.origin_secret)
@@ -71,8 +71,8 @@ class VendorApi(Api):
     ) -> Callable[[Callable[..., Reply]], Callable[..., Reply]]:
         """Registers `run(caller, request or query, **ids of the path)`.
 
-        What it answers is the body; nothing is 204; a Response is sent as it is. Without an action
-        there is no caller, and no transaction either.
+        The returned value is the body, None becomes 204, and a Response is sent as it is. An
+        operation without an action gets no caller and no transaction.
         """
 
         def register(run: Callable[..., Reply]) -> Callable[..., Reply]:
@@ -110,7 +110,7 @@ class VendorApi(Api):
         try:
             ids = {name: UUID(text) for name, text in sent_ids.items()}
         except ValueError:
-            raise NotFound from None  # no id, and no other path: those were looked at first
+            raise NotFound from None  # not an id, and fixed paths were tried first
         if operation.action is None:
             sent = () if operation.request is None else (self._read(operation.request),)
             return self._reply(operation, operation.run(*sent))
@@ -144,7 +144,7 @@ class VendorApi(Api):
         return idempotency.answer_once(self._tenants, sent, run)
 
     def _read_sent(self, operation: Operation) -> tuple[Contract | None, Refusal | None]:
-        """What was sent, or what is wrong with it: told only to whom the route is open."""
+        """What was sent, or what is wrong with it: told only to callers who may use the route."""
         try:
             if operation.request is not None:
                 return self._read(operation.request), None
