@@ -129,7 +129,7 @@ def _go_on_with_licences(made: Furnished) -> None:
 
 # What the older version has no word for, and what it says in its place: of an audit event, whom
 # Permit takes the actor for.
-_TOLD_AS = {("kind", "link"): "user"}
+_TOLD_AS = {("kind", "link"): "user", ("actor_kind", "link"): "user"}
 
 
 def differences(before: Any, after: Any, *, forward: bool = True, place: str = "") -> list[str]:
