@@ -181,7 +181,7 @@ def hand_over_master_keys(source: Stack, stage: Stack) -> None:
 
 
 def check(stage_url: str, source_url: str, key: str) -> str:
-    """The licence's tenant. The stage must find it valid, by a proof that the source's keys verify."""
+    """The licence's tenant. The stage must prove it valid; the source's keys verify that."""
     device = {"fingerprint": "restore-drill-restore-drill"}
     answer = ask(f"{stage_url}/v1/licences/check", {"key": key, "device": device})
     if not answer["valid"]:

@@ -63,7 +63,7 @@ def test_what_is_refused_is_not_told(deployment: Deployment, vendor: Vendor) -> 
 def test_a_personal_field_is_named_without_its_values(
     deployment: Deployment, vendor: Vendor
 ) -> None:
-    """Nor is a secret ever in an event: who reads the log learns no email and no hash."""
+    """No event has a secret either: the log shows no email and no hash."""
     vendor.call("POST", "/v1/users", {"email": EMAIL, "role": "support"}, status=201)
     licence = vendor.licence(holder={"email": EMAIL, "name": "Ada"})
     vendor.call(
@@ -104,7 +104,7 @@ def test_servers_and_the_operator_are_told_apart(deployment: Deployment, vendor:
 
 
 def test_a_check_is_no_event(deployment: Deployment, vendor: Vendor) -> None:
-    """What applications do is no business of the log; what the vendor does to a device is."""
+    """The log is not about what applications do; it is about what the vendor does to a device."""
     licence = vendor.licence()
     device = deployment.check(licence["key"])["device"]
     before = len(events(vendor))
@@ -164,7 +164,7 @@ def test_an_address_is_forgotten(deployment: Deployment, vendor: Vendor) -> None
     ],
 )
 def test_no_role_writes_it(deployment: Deployment, role: str, statement: str) -> None:
-    """Append-only by grants, and appended to by the triggers alone."""
+    """Grants make it append-only, and only the triggers append to it."""
     with (
         connected(deployment, role) as connection,
         pytest.raises(psycopg.errors.InsufficientPrivilege),

@@ -285,7 +285,7 @@ def test_a_product_code_is_unique_in_its_tenant(deployment: Deployment) -> None:
 def test_no_secret_is_logged(
     deployment: Deployment, log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither what the operator gives nor what he gets stands in the log, refused or not."""
+    """The log has neither what the operator sends nor what they get, refused or not."""
     chosen = "a staple of horses"
     tenant = deployment.operator("create-tenant", **TENANT)
     deployment.operator("rotate-token-key")

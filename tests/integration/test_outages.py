@@ -139,7 +139,7 @@ def is_brief_refusal(answer: Answer) -> bool:
 
 @contextmanager
 def locked_licences(deployment: Deployment) -> Iterator[psycopg.Connection[Any]]:
-    """Somebody holds every licence's lock, until he commits or the block ends."""
+    """Another connection holds every licence's lock until it commits or the block ends."""
     with deployment.server.connect(deployment.database) as holder:
         holder.execute("BEGIN")
         holder.execute("SELECT 1 FROM permit.licences FOR UPDATE")

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated via RFC 9864
 
 @dataclass(kw_only=True)
 class Rotating:
-    """A deployment whose functions' own clock can be moved on: token keys begin to sign by it."""
+    """A deployment where the functions' own clock can be moved: token keys begin to sign by it."""
 
     deployment: Deployment
     monkeypatch: pytest.MonkeyPatch

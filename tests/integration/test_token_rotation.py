@@ -173,7 +173,7 @@ def test_the_whole_rotation_may_come_twice(rotating: Rotating) -> None:
 
 @pytest.mark.parametrize("command", ["rotate-token-key", "withdraw-token-key"])
 def test_a_rotation_that_was_overtaken_is_given_up(rotating: Rotating, command: str) -> None:
-    """A key that the operator has withdrawn does not come back, nor is one lost that he made."""
+    """A key that the operator withdrew does not come back, and one that they made is not lost."""
     rotating.rotate()
     pending = rotating.begin()
     for name in STEPS[:3]:

@@ -260,7 +260,7 @@ class Vendor:
     def call(
         self, method: str, path: str, body: object = None, *, status: int = 200, **request: Any
     ) -> Any:
-        """The body of an answer to the owner, or to whose `token` is given."""
+        """The body of an answer to the owner, or to the bearer of `token`."""
         request.setdefault("token", self.token)
         answer = self.deployment.call(method, path, body, **request)
         assert answer.status == status, answer.text

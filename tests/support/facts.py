@@ -57,7 +57,7 @@ def new_device(**changes: Any) -> LicenceFacts:
 
 
 def expired(*, for_: timedelta, grace: timedelta = timedelta(0), **changes: Any) -> LicenceFacts:
-    """The same licence, whose term ended so long ago, with so much grace."""
+    """The same licence, with a term that ended so long ago and with so much grace."""
     ended_at = NOW - for_
     return facts(expires_at=ended_at, grace_ends_at=ended_at + grace, **changes)
 

@@ -151,7 +151,7 @@ def differences(before: Any, after: Any, *, forward: bool = True, place: str = "
 
 
 def _floating(vendor: Vendor) -> dict[str, Any]:
-    """One device whose seat has lapsed and is marked so, one whose seat has lapsed since."""
+    """Two devices with lapsed seats: one is marked so, one has lapsed since."""
     licence = vendor.licence(vendor.policy(name="Floating", seat_ttl="PT1H", max_devices=1))
     for fingerprint in ("fingerprint-of-floating-0", "fingerprint-of-floating-1"):
         assert vendor.deployment.check(licence["key"], fingerprint)["valid"]

@@ -17,7 +17,7 @@ from permit.migrate import LOGIN_ROLES
 from tests.support.deployment import PROJECT, Context, Deployment
 from tests.support.servers import PASSWORD
 
-# Before the first tag: the last commit whose code reads a check's answer by position.
+# Until there is a tag: the last commit with code that reads a check's answer by position.
 BEFORE_THE_FIRST_TAG = "3264bfcd512b200599a9ab761dad6f1731f01454"
 _WORKER = Path(__file__).with_name("previous_worker.py")
 

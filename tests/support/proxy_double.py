@@ -110,7 +110,7 @@ class ProxyDouble:
         return bool(self.identities)
 
     async def _verified(self, token: str) -> str:
-        """The user whom the token lets in; raises Refused."""
+        """The user of the token. Raises Refused."""
         identities = {identity.access_key: identity for identity in self.identities}
         host = f"{self.host}:{self.port}"
         return verify(token, identities, host=host, region=REGION, now=datetime.now(UTC))

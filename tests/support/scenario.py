@@ -104,7 +104,7 @@ class Play:
 
 
 def _example_key() -> str:
-    """One whose check symbols are right."""
+    """A key with right check symbols."""
     payload = "0123456789ABCDEFGHJKMNPQRSTV"
     symbols = payload + licence_keys._check_symbols(payload)
     return "-".join(symbols[i : i + 6] for i in range(0, 30, 6))
@@ -119,7 +119,7 @@ def _rounded(instant: str) -> str:
 
 
 def play(deployment: Deployment, kind: type[Play] = Play) -> list[dict[str, Any]]:
-    """On a new deployment, whose database's clock it sets."""
+    """Plays on a new deployment, and sets its database's clock."""
     now = datetime.now(UTC)
     deployment.pass_time(BEGINS + timedelta(minutes=5) - now)
     tenant = deployment.operator(

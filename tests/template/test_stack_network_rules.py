@@ -1,4 +1,4 @@
-"""stacks/network.yaml: who reaches whom, over every rule of every security group."""
+"""stacks/network.yaml: who may connect to whom, by every rule of every security group."""
 
 from itertools import product
 from typing import Any

@@ -91,7 +91,7 @@ def test_functions_of_the_database_are_in_the_network_and_the_others_are_not() -
 
 
 def test_functions_reach_the_proxy_and_migrate_the_database_behind_it() -> None:
-    """Each is in the one security group whose way that is."""
+    """Each is in the one security group that has this way."""
     groups = {
         name: function["VpcConfig"]["SecurityGroupIds"]
         for name, function in of_type("AWS::Lambda::Function").items()

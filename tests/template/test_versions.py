@@ -1,7 +1,7 @@
 """What parameters change reaches traffic: each alias moves with its function's configuration.
 
 SAM hashes a function before its parameters have values, so a deployment that changes only those
-publishes no version. The version's description does it instead, whose change replaces the version.
+publishes no version. Instead, a changed description of the version replaces the version.
 """
 
 import json

@@ -50,7 +50,7 @@ SHAPE = {"type", "title", "status", "detail", "code", "request_id"}
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Deployment:
-    """Functions whose database nobody can reach: none of this may need it."""
+    """Functions with an unreachable database: none of these tests may need it."""
     server = Server(port=9, function_port=9, log=tmp_path / "none")
     deployment = Deployment(server=server, database="none", folder=tmp_path)
     deployment.write_secrets()

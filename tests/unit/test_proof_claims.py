@@ -101,7 +101,7 @@ def test_what_is_absent_is_null() -> None:
 
 
 def test_the_audience_is_the_product_asked_for() -> None:
-    """A proof for another program is not addressed to the licence's, and says whose it is."""
+    """A proof for another program is not addressed to the licence's, and names its product."""
     claims = proof_of(facts(), product="viewer").claims
     assert ("viewer", "editor") == (claims["aud"], claims["prd"])
     assert (False, "PRODUCT_MISMATCH") == (claims["valid"], claims["code"])

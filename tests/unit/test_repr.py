@@ -83,7 +83,7 @@ def secrets(cls: type[Any]) -> list[str]:
 
 
 def filled(cls: type[Any], shown: Iterable[str]) -> Any:
-    """An instance whose `shown` fields hold the word, in a source of secrets where they are one."""
+    """An instance that has the word in its `shown` fields, in a source where it is a secret."""
     types = names(cls)
     values: dict[str, Any] = dict.fromkeys(types)
     for name in shown:
