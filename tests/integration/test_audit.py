@@ -21,7 +21,7 @@ def events(vendor: Vendor, **query: object) -> list[dict[str, Any]]:
 
 
 def test_a_change_is_told_with_who_what_and_why(deployment: Deployment, vendor: Vendor) -> None:
-    """In the transaction of the change; the address and the request's id stand beside it."""
+    """In the transaction of the change; with the address and the request's id."""
     licence = vendor.licence()
 
     vendor.call("POST", f"/v1/licences/{licence['id']}/suspend", {"reason": "non-payment"})
@@ -40,7 +40,7 @@ def test_a_change_is_told_with_who_what_and_why(deployment: Deployment, vendor: 
 
 
 def test_what_changes_nothing_is_not_told(vendor: Vendor) -> None:
-    """A second suspension is no event, nor is a read."""
+    """Neither a second suspension nor a read is an event."""
     licence = vendor.licence()
     path = f"/v1/licences/{licence['id']}"
 

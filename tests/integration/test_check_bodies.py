@@ -47,7 +47,7 @@ NOT_JSON = {
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("name", NOT_JSON)
 def test_a_body_that_is_no_json_object(deployment: Deployment, route: str, name: str) -> None:
-    """422 with the body named, however it is malformed."""
+    """422 that names the body, in whatever way it is malformed."""
     answer = sent(deployment, route, raw_body=NOT_JSON[name])
     assert_refused(answer, "body")
 

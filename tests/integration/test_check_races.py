@@ -27,7 +27,7 @@ def seated(deployment: Deployment) -> int:
 
 
 def test_fifty_new_devices_get_exactly_five_seats(deployment: Deployment) -> None:
-    """However many ask at once, the limit is met and not passed."""
+    """However many ask at once, the limit is reached and never exceeded."""
     licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=5))
 
     outcomes = race(deployment, [checking(licence["key"], machine(n)) for n in range(50)])
@@ -49,7 +49,7 @@ def test_fifty_checks_of_one_new_device_take_one_seat(deployment: Deployment) ->
 
 
 def test_overage_is_not_passed_either(deployment: Deployment) -> None:
-    """Limit and overage together are met and not passed, and the tolerated are told so."""
+    """Limit and overage together are reached, never exceeded; tolerated devices are told so."""
     policy = deployment.vendor.policy(max_devices=3, overage=2)
     licence = deployment.vendor.licence(policy)
 

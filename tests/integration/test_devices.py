@@ -283,7 +283,7 @@ def test_a_licence_overrides_a_meter_and_its_vendor_reads_it(
 
 
 def test_a_waiting_licence_uses_nothing(deployment: Deployment, vendor: Vendor) -> None:
-    """Its first check begins its term, and a usage is no check."""
+    """Only a check begins the term, and a usage is not a check."""
     policy = vendor.policy(meters=METERS, starts="on_first_check", duration="P1Y")
     licence = vendor.licence(policy)
 

@@ -104,7 +104,7 @@ def test_a_licence_s_term_is_changed_alone(vendor: Vendor) -> None:
 
 
 def test_a_licence_s_columns_are_its_terms(deployment: Deployment, vendor: Vendor) -> None:
-    """A change of every term writes every column, but those that are no term's."""
+    """A change of every term writes every column, except those that are not terms."""
     issued = vendor.call("POST", "/v1/licences", {"policy_id": vendor.policy()}, status=201)
     before = row(deployment, "licences", issued["id"])
 
@@ -154,7 +154,7 @@ def test_a_policy_s_term_is_changed_alone(vendor: Vendor) -> None:
 
 
 def test_a_policy_s_columns_are_its_terms(deployment: Deployment, vendor: Vendor) -> None:
-    """A change of every term writes every column, but those that are no term's."""
+    """A change of every term writes every column, except those that are not terms."""
     policy_id = vendor.policy(device_required=False)
     before = row(deployment, "policies", policy_id)
 

@@ -116,7 +116,7 @@ def test_a_silent_server_is_found_within_three_seconds(
 
 
 def test_a_server_that_is_gone_is_found_at_once(relayed: Deployment, relay: Relay) -> None:
-    """And found again as soon as it is back."""
+    """It is found again as soon as it is back."""
     ask(relayed)
     relay.cut()
 

@@ -207,7 +207,7 @@ def test_a_migration_that_fails_is_told_with_its_name(
 def test_a_setting_that_is_wrong_is_told(
     resource: Resource, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str
 ) -> None:
-    """What would stop another function at its start is an answer here, by name and not by value."""
+    """A setting that would stop other functions at their start is answered here, by name."""
     monkeypatch.setenv(variable, value)
 
     answer = resource.ask("Create")

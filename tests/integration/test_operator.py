@@ -307,7 +307,7 @@ def test_no_secret_is_logged(
 
 
 def test_a_revoked_licence_gets_no_device_by_hand(deployment: Deployment) -> None:
-    """What was revoked for good seats nobody."""
+    """A licence that was revoked for good takes no device."""
     licence = deployment.vendor.licence()
     deployment.vendor.command("revoke-licence", licence)
 

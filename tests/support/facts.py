@@ -7,7 +7,7 @@ from typing import Any
 from permit.check.facts import LicenceFacts
 
 NOW = datetime(2027, 3, 14, 9, 30, tzinfo=UTC)
-TICK = timedelta(microseconds=1)  # the shortest time that the database's clock tells apart
+TICK = timedelta(microseconds=1)  # the smallest step of the database's clock
 DAY = timedelta(days=1)
 
 _SEATED = LicenceFacts(
@@ -46,7 +46,7 @@ _SEATED = LicenceFacts(
 
 
 def facts(**changes: Any) -> LicenceFacts:
-    """Of a perpetual licence with three seats, the first of which is this device's."""
+    """Facts of a perpetual licence with three seats; this device has the first one."""
     return replace(_SEATED, **changes)
 
 

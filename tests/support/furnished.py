@@ -26,7 +26,7 @@ class Furnished:
     licences: dict[str, dict[str, Any]]
     """By what is special about each; `fingerprints` are its devices."""
     once: dict[str, Any]
-    """What serves once: a refresh token, an invitation."""
+    """What can be used only once: a refresh token, an invitation."""
     proofs: list[str] = field(default_factory=list)
 
     def on(self, deployment: Deployment) -> "Furnished":
@@ -88,7 +88,7 @@ def look(made: Furnished) -> dict[str, Any]:
 
 
 def go_on(made: Furnished) -> None:
-    """Uses up what serves once, and works with the rest: each succeeds, whoever made it."""
+    """Uses up what can be used once, and works with the rest: all succeeds, whoever made it."""
     vendor, once = made.vendor, made.once
     send, call = vendor.deployment.send, vendor.call
     assert 200 == send("login_refresh", {"refresh_token": once["refresh_token"]}).status
@@ -251,7 +251,7 @@ def _asked(licences: Mapping[str, dict[str, Any]]) -> Iterator[tuple[str, str | 
 
 
 def _lasting(value: Any) -> Any:
-    """Without what is different at every look."""
+    """Without what differs at every look."""
     if isinstance(value, Mapping):
         return {name: _lasting(each) for name, each in value.items() if name not in _FLEETING}
     if isinstance(value, list | tuple):

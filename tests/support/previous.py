@@ -23,7 +23,7 @@ _WORKER = Path(__file__).with_name("previous_worker.py")
 
 
 def find_previous(project: Path = PROJECT) -> str:
-    """The newest tag `v*` that lies before this commit, else the commit named above.
+    """The newest tag `v*` before this commit, else the commit named above.
 
     Skips where there is no history to take it from, and says why; fails where it lacks this one.
     """
@@ -54,7 +54,7 @@ def extract(commit: str, folder: Path) -> Path:
 
 
 def _git(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    # Whoever owns the clone: nothing of it is run, it is only read.
+    # Any owner of the clone will do: it is only read, and nothing in it is run.
     command = ["git", "-c", "safe.directory=*", "-C", str(project), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -109,7 +109,7 @@ def working(tree: Path) -> Iterator[Worker]:
 
 @dataclass(kw_only=True)
 class Installed(Deployment):
-    """As Deployment, with the variables of the functions that a release is installed with."""
+    """A Deployment with the variables of the functions that a release has."""
 
     health_url: str = ""
 

@@ -46,7 +46,7 @@ class Play:
     deployment: Deployment
     examples: list[dict[str, Any]] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
-    """What stands for each id, in the order of appearance."""
+    """The placeholder for each id, in the order of appearance."""
 
     def do(
         self,
@@ -111,7 +111,7 @@ def _example_key() -> str:
 
 
 def _rounded(instant: str) -> str:
-    """To the hour: a run takes some seconds; and what is by another clock happens at the start."""
+    """To the hour: a run takes some seconds, and times of other clocks are taken at its start."""
     given = datetime.fromisoformat(instant)
     if abs(given - datetime.now(UTC)) < timedelta(minutes=30):
         given = BEGINS

@@ -61,7 +61,7 @@ def test_pipeline_hands_its_stack_to_cloudformation_only() -> None:
 
 @pytest.mark.parametrize("role", ["PipelineRole", "WatchRole"])
 def test_job_reads_no_secret_and_no_data(role: str) -> None:
-    """Whoever takes over a job gets no customer's key."""
+    """An attacker in a job gets no customer's key."""
     actions = {action for each in statements(role) for action in listed(each["Action"])}
 
     assert not actions & {

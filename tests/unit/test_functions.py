@@ -58,7 +58,7 @@ def deployment(tmp_path: Path) -> Deployment:
 
 
 def test_every_route_answers_the_methods_that_callers_know() -> None:
-    """What is described today is what was promised before."""
+    """The description still has all that was promised before."""
     assert KNOWN.items() <= ALLOWED.items()
 
 
@@ -166,7 +166,7 @@ def test_a_missing_variable_is_named(deployment: Deployment, function: str, vari
 
 
 def malformed() -> Iterator[tuple[str, str, str]]:
-    """Each function with each of its variables, as it must not be."""
+    """Each function with each of its variables, missing or malformed."""
     for function, needed in REQUIRED.items():
         if "PERMIT_DATABASE_HOST" in needed:
             yield from ((function, "PERMIT_DATABASE_PORT", value) for value in ("x", "0", "65536"))
