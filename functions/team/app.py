@@ -505,7 +505,7 @@ def reactivate_user(caller: Caller, user_id: UUID) -> Answer:
     needs_fresh_proof=True,
 )
 def invite_user_again(caller: Caller, user_id: UUID) -> Answer:
-    """Another link for who has not accepted yet."""
+    """Another link for a user who has not accepted yet."""
     return LinkAnswer.of(users.invite_again(database, caller, user_id))
 
 

@@ -129,7 +129,7 @@ def schedule(logical_id: str, properties: dict[str, Any], stack: str) -> Made:
 
 
 class Ordered(dict[str, Any]):
-    """A version that has a label and no value yet: who asks for its value does not find it."""
+    """A version with a label and no value yet: a request for its value does not find it."""
 
     def __bool__(self) -> bool:
         return False
@@ -315,7 +315,7 @@ def with_attributes_of_nested_stacks() -> None:
 
 
 def with_sessions_told() -> None:
-    """Writes down the credentials of each function that runs: what takes them has to know them."""
+    """Writes down the credentials of each running function, for the doubles that check them."""
     register = sts.register_session
     told = Path(os.environ["EMULATED_SESSIONS"])
 

@@ -22,7 +22,7 @@ def events(vendor: Vendor, **query: object) -> list[dict[str, Any]]:
 
 
 def test_a_change_is_told_with_who_what_and_why(deployment: Deployment, vendor: Vendor) -> None:
-    """In the transaction of the change; the address and the request's id stand beside it."""
+    """In the transaction of the change; with the address and the request's id."""
     licence = vendor.licence()
 
     vendor.call("POST", f"/v1/licences/{licence['id']}/suspend", {"reason": "non-payment"})
@@ -41,7 +41,7 @@ def test_a_change_is_told_with_who_what_and_why(deployment: Deployment, vendor: 
 
 
 def test_what_changes_nothing_is_not_told(vendor: Vendor) -> None:
-    """A second suspension is no event, nor is a read."""
+    """Neither a second suspension nor a read is an event."""
     licence = vendor.licence()
     path = f"/v1/licences/{licence['id']}"
 
@@ -64,7 +64,7 @@ def test_what_is_refused_is_not_told(deployment: Deployment, vendor: Vendor) -> 
 def test_a_personal_field_is_named_without_its_values(
     deployment: Deployment, vendor: Vendor
 ) -> None:
-    """Nor is a secret ever in an event: who reads the log learns no email and no hash."""
+    """No event has a secret either: the log shows no email and no hash."""
     vendor.call("POST", "/v1/users", {"email": EMAIL, "role": "support"}, status=201)
     licence = vendor.licence(holder={"email": EMAIL, "name": "Ada"})
     vendor.call(
@@ -153,7 +153,7 @@ def test_a_wrong_code_is_told(deployment: Deployment, vendor: Vendor) -> None:
 
 
 def test_a_check_is_no_event(deployment: Deployment, vendor: Vendor) -> None:
-    """What applications do is no business of the log; what the vendor does to a device is."""
+    """The log is not about what applications do; it is about what the vendor does to a device."""
     licence = vendor.licence()
     device = deployment.check(licence["key"])["device"]
     before = len(events(vendor))
@@ -213,7 +213,7 @@ def test_an_address_is_forgotten(deployment: Deployment, vendor: Vendor) -> None
     ],
 )
 def test_no_role_writes_it(deployment: Deployment, role: str, statement: str) -> None:
-    """Append-only by grants, and appended to by the triggers alone."""
+    """Grants make it append-only, and only the triggers append to it."""
     with (
         connected(deployment, role) as connection,
         pytest.raises(psycopg.errors.InsufficientPrivilege),

@@ -216,7 +216,7 @@ def test_a_new_password_ends_every_session(deployment: Deployment, token: str) -
 
 
 def test_a_changed_role_shows_in_the_next_token(deployment: Deployment, token: str) -> None:
-    """Tokens are made from the user as he is now."""
+    """Tokens are made from the user's row as it is now."""
     deployment.sql("UPDATE permit.users SET role = 'support'")
 
     answer = send(deployment, token)

@@ -296,7 +296,7 @@ def test_a_colleague_who_lost_it_is_helped(deployment: Deployment, vendor: Vendo
 def test_the_operator_helps_who_has_nobody(
     deployment: Deployment, vendor: Vendor, enrolled: dict[str, Any]
 ) -> None:
-    """The only owner, without his authenticator and his recovery codes."""
+    """The only owner, without their authenticator and their recovery codes."""
     deployment.operator("remove-second-factor", email=vendor.email)
 
     vendor.log_in(vendor.email, vendor.password)

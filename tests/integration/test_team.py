@@ -198,7 +198,7 @@ def test_a_change_of_role_ends_the_old_rights_at_once(vendor: Vendor) -> None:
 
 
 def test_a_deactivated_user_is_out_at_once(deployment: Deployment, vendor: Vendor) -> None:
-    """With every session; reactivated, he signs in again."""
+    """It ends every session; reactivated, the user signs in again."""
     token = vendor.colleague("admin")
     colleague = vendor.call("GET", "/v1/users/me", token=token)
     path = f"/v1/users/{colleague['id']}"

@@ -97,7 +97,7 @@ def things(vendor: Vendor) -> dict[str, str]:
 
 
 def test_the_table_and_the_routes_agree(deployment: Deployment) -> None:
-    """Every action belongs to a route, every route to an action or to whoever has a link."""
+    """Every action has a route; every route has an action or is for people with a link."""
     found = list(operations(deployment))
 
     assert set(ACTIONS) == {operation.action for operation in found} - {None}

@@ -13,7 +13,7 @@ from local.template.template import read_functions
 from tests.support.furnished import Furnished
 from tests.support.previous import Installed
 
-# Reaches no database, and is asked by Secrets Manager alone: test_token_rotation.py.
+# Reaches no database, and only Secrets Manager invokes it: test_token_rotation.py.
 NOT_SENT = {"token_rotation"}
 
 
@@ -78,7 +78,7 @@ def _bodies(made: Furnished, name: str) -> dict[str, Any] | None:
 
 
 def _paths(made: Furnished) -> dict[str, str]:
-    """Of the events that name something of the vendor's."""
+    """The paths for the events that name something of the vendor's."""
     first = {
         kind: made.get(f"/v1/{kind}")["items"][0]["id"]
         for kind in ("api-keys", "licences", "policies", "products")

@@ -46,7 +46,7 @@ class Play:
     deployment: Deployment
     examples: list[dict[str, Any]] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
-    """What stands for each id, in the order of appearance."""
+    """The placeholder for each id, in the order of appearance."""
 
     def do(
         self,
@@ -104,14 +104,14 @@ class Play:
 
 
 def _example_key() -> str:
-    """One whose check symbols are right."""
+    """A key with right check symbols."""
     payload = "0123456789ABCDEFGHJKMNPQRSTV"
     symbols = payload + licence_keys._check_symbols(payload)
     return "-".join(symbols[i : i + 6] for i in range(0, 30, 6))
 
 
 def _rounded(instant: str) -> str:
-    """To the hour: a run takes some seconds; and what is by another clock happens at the start."""
+    """To the hour: a run takes some seconds, and times of other clocks are taken at its start."""
     given = datetime.fromisoformat(instant)
     if abs(given - datetime.now(UTC)) < timedelta(minutes=30):
         given = BEGINS
@@ -119,7 +119,7 @@ def _rounded(instant: str) -> str:
 
 
 def play(deployment: Deployment, kind: type[Play] = Play) -> list[dict[str, Any]]:
-    """On a new deployment, whose database's clock it sets."""
+    """Plays on a new deployment, and sets its database's clock."""
     now = datetime.now(UTC)
     deployment.pass_time(BEGINS + timedelta(minutes=5) - now)
     tenant = deployment.operator(

@@ -54,7 +54,7 @@ def _refused(token: str, keys: TokenKeys, *, now: datetime = NOW) -> InvalidToke
 
 
 def test_an_issued_token_verifies(keys: TokenKeys) -> None:
-    """What was issued comes back, until its 15 minutes are over."""
+    """An issued token is accepted until its 15 minutes are over."""
     token = issue(keys, CLAIMS, issuer=ISSUER, now=NOW)
 
     for age in (timedelta(), timedelta(minutes=15, seconds=-1)):
@@ -212,7 +212,7 @@ def test_what_is_no_token_is_refused(keys: TokenKeys, token: str) -> None:
 
 
 def test_every_refusal_says_the_same(keys: TokenKeys) -> None:
-    """Nothing in the words tells an expired token from a forged one."""
+    """The message is the same for an expired and for a forged token."""
     refusals = [
         _refused("x", keys),
         _refused(_forge(keys, exp=1), keys),

@@ -205,7 +205,7 @@ def test_a_dummy_verify_does_the_work_of_a_real_one(monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_an_unusable_hash_cannot_be_imported(stored: str) -> None:
-    """What bcrypt could not verify is no bcrypt hash."""
+    """A text that bcrypt cannot verify is not a bcrypt hash."""
     assert not passwords.is_bcrypt(stored)
 
 
@@ -243,6 +243,6 @@ def test_a_good_password_is_accepted(password: str) -> None:
     ],
 )
 def test_a_bad_password_is_refused(password: str, why: str) -> None:
-    """What is too short, too long, or among the first to be tried is refused with the reason."""
+    """Too short, too long or too common passwords are refused with the reason."""
     with pytest.raises(UnacceptablePassword, match=why):
         passwords.require_acceptable(password, email="some.one@example.com")

@@ -41,7 +41,7 @@ def test_the_documented_table_is_the_one_that_decides() -> None:
 
 
 def test_an_owner_is_above_all_and_nobody_above_himself() -> None:
-    """What invitations, changes and keys are bounded by."""
+    """The bounds of invitations, changes and keys."""
     above = {(a, b) for a in ROLES for b in ROLES if is_above(a, b)}
 
     assert {

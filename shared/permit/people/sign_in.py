@@ -165,7 +165,7 @@ def elevate(
     password: str,
     code: str | None,
 ) -> str:
-    """An access token with a fresh proof of self, for who bears one without (RFC 9470).
+    """An access token with a fresh proof of self, in place of one without it (RFC 9470).
 
     Raises InvalidToken, TooManyAttempts, InvalidRequest (a code is needed), WrongProof.
     """

@@ -75,7 +75,7 @@ def set_password(operator: Operator, *, email: str, password: str | None) -> New
 
 
 def remove_second_factor(operator: Operator, *, email: str) -> NewUser:
-    """For who has lost it and has no colleague to help them; ends their sessions.
+    """For a user who lost it and has no colleague to help; ends their sessions.
 
     Raises NotFound.
     """

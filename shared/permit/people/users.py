@@ -58,7 +58,7 @@ def invite(database: Database, caller: Caller, *, email: str, role: str, name: s
 
 
 def invite_again(database: Database, caller: Caller, user_id: UUID) -> Link:
-    """Another link, for who has not accepted yet."""
+    """Another link, for a user who has not accepted yet."""
     return _new_link(database, caller, user_id, kind="invitation", hours=_INVITATION_HOURS)
 
 

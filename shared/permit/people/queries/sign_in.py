@@ -125,7 +125,7 @@ def open_verified_session(
 def admit_proof(
     database: Database, claims: AccessClaims, session_id: UUID, attempt: Attempt
 ) -> ProofAdmission:
-    """As admit_password, for who bears an access token."""
+    """As admit_password, for the bearer of an access token."""
     admission = database.fetch_one(
         ProofAdmission,
         """
