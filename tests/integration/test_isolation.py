@@ -174,7 +174,7 @@ def test_a_licence_under_a_foreign_policy_cannot_be_made(
     ids=["another role", "deactivated", "stale token", "new token"],
 )
 def test_who_may_enter(deployment: Deployment, change: str, version: int, may_enter: bool) -> None:
-    """permit.enter answers the present role, and refuses users who lost rights since their login."""
+    """permit.enter answers the present role, and refuses users who lost rights since login."""
     tenant_id = deployment.vendor.tenant_id
     deployment.sql(f"UPDATE permit.users SET {change}")
     [(user_id, role)] = deployment.sql("SELECT id, role FROM permit.users")
