@@ -14,7 +14,7 @@ from permit.check.facts import LicenceFacts
 from permit.check.proofs import ProofKeys, prove, prove_usage
 from permit.check.usage import UsageSent
 from permit.check.verdicts import Question
-from permit.contracts import Answer, Contract, Day, Entitlement, Id, bounded
+from permit.contracts import Answer, Contract, Day, Entitlement, Id, Items, bounded
 from permit.db import Database
 from permit.edge.api import Api, answer
 from permit.edge.payload import Context, Response
@@ -31,7 +31,7 @@ class CheckRequest(Contract):
     device: DeviceSpec | None = None
     """The machine that asks; it takes a seat if it has none and the policy gives it one. Null:
     none is named, which most policies refuse with `DEVICE_REQUIRED`."""
-    entitlements: Annotated[list[Entitlement], Field(max_length=200)] | None = None
+    entitlements: Annotated[list[Entitlement], Items(0, 200)] | None = None
     """The features that this run needs: the licence must grant every one. Null: none are needed."""
     version_date: Day | None = None
     """When this version of the program was built, for licences that cover versions up to their

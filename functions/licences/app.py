@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from permit.check.device_spec import DeviceSpec, LicenceKey
 from permit.contracts import (
@@ -13,6 +13,7 @@ from permit.contracts import (
     Entitlement,
     Id,
     Instant,
+    Items,
     Name,
     Overlap,
     Reasoned,
@@ -50,7 +51,9 @@ _MOST_IN_A_BATCH = 1_000
 
 
 class Batch(Contract):
-    licences: Annotated[list[LicenceRequest], Field(min_length=1, max_length=_MOST_IN_A_BATCH)]
+    largest_body = 1024 * 1024
+
+    licences: Annotated[list[LicenceRequest], Items(1, _MOST_IN_A_BATCH)]
     """What is issued: all of them, or none if one cannot be."""
 
 

@@ -2,14 +2,13 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar, cast, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, cast, get_type_hints
 from uuid import UUID
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,6 +16,7 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     create_model,
+    model_validator,
 )
 from pydantic_core import core_schema
 
@@ -35,16 +35,48 @@ _DURATION = (
     r"(?:T(?=[0-9])(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})S)?)?"
 )
 _DAY = r"\d{4}-\d\d-\d\d"
+MOST_FAULTS = 20
+"""Of a request, that are told: what is wrong beyond them is not looked for."""
 _DEEPEST = 32  # levels; what serialises the answers gives up at some 250
 _SECONDS = (365.25 * 86400, 30.4375 * 86400, 7 * 86400, 86400, 3600, 60, 1)
 
 
+Fields = dict[str, Any]
 Request = TypeVar("Request", bound="Contract")
 
 
 def bounded(minimum: int, maximum: int) -> StringConstraints:
     """Text of so many characters that Postgres can store."""
     return StringConstraints(min_length=minimum, max_length=maximum, pattern=_NO_NUL)
+
+
+class Items:
+    """A list of so many items. They are looked at in pieces, up to the first piece with a fault.
+
+    Pydantic keeps an error for each fault that it finds: of a long list these could be too many.
+    """
+
+    def __init__(self, minimum: int, maximum: int) -> None:
+        self._minimum, self._maximum = minimum, maximum
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: "GetCoreSchemaHandler"
+    ) -> "CoreSchema":
+        bounds = {"min_length": self._minimum, "max_length": self._maximum}
+        listed = cast("CoreSchema", {**handler(source), **bounds})
+        return core_schema.no_info_wrap_validator_function(self._validate, listed)
+
+    def _validate(self, sent: Any, handler: Callable[[Any], list[Any]]) -> list[Any]:
+        if not isinstance(sent, list) or len(cast("list[Any]", sent)) <= MOST_FAULTS:
+            return handler(sent)
+        whole, validated = cast("list[Any]", sent), list[Any]()
+        for start in range(0, min(len(whole), self._maximum), MOST_FAULTS):
+            end = start + MOST_FAULTS
+            try:
+                validated += handler(whole[start:end])
+            except ValidationError:
+                return handler(whole[:end])  # which fails again, with the right indices
+        return validated if len(whole) <= self._maximum else handler(whole)
 
 
 class _Discreet:
@@ -59,6 +91,9 @@ class _Discreet:
 class Contract(_Discreet, BaseModel):
     """A request: strict, closed, immutable. An unknown field is an error, not a typo to ignore."""
 
+    largest_body: ClassVar[int] = 64 * 1024
+    """In bytes: a longer one is refused before it is parsed."""
+
     model_config = ConfigDict(
         strict=True,
         extra="forbid",
@@ -66,6 +101,17 @@ class Contract(_Discreet, BaseModel):
         hide_input_in_errors=True,
         defer_build=True,  # built by the first request that needs it, not by every cold start
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_few_unknown_fields(cls, sent: object) -> object:
+        """Drops unknown fields beyond those that are told: pydantic keeps an error for each."""
+        fields = cast("Fields", sent)
+        if not isinstance(sent, dict) or len(fields) <= MOST_FAULTS:
+            return fields
+        unknown = [name for name in fields if name not in cls.model_fields]
+        dropped = set(unknown[MOST_FAULTS:])
+        return {name: value for name, value in fields.items() if name not in dropped}
 
 
 class Query(Contract):
@@ -205,9 +251,9 @@ Day = Annotated[date, BeforeValidator(_read_day), Words(_DAY_WORDS)]
 Instant = Annotated[datetime, BeforeValidator(_read_instant), Words(_INSTANT_WORDS)]
 
 
-def _storable(value: dict[str, Any]) -> dict[str, Any]:
+def _storable(value: object) -> object:
     """Refuses what jsonb would: NUL, lone surrogates and NaN, at any depth; and too much depth."""
-    level: list[Any] = [value]
+    level: list[Any] = [value] if isinstance(value, Mapping) else []  # pydantic refuses the others
     for _ in range(_DEEPEST):
         below: list[Any] = []
         for item in level:
@@ -223,7 +269,7 @@ def _storable(value: dict[str, Any]) -> dict[str, Any]:
         level = below
     if level:
         raise ValueError(f"must not be nested deeper than {_DEEPEST} levels")
-    return value
+    return cast("object", value)
 
 
 def _is_unicode(text: str) -> bool:
@@ -234,7 +280,8 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-StorableObject = Annotated[dict[str, Any], AfterValidator(_storable)]
+# Looked at first: pydantic would keep an error for each name that is no Unicode.
+StorableObject = Annotated[dict[str, Any], BeforeValidator(_storable)]
 
 
 def validate(contract: type[Request], parsed: object) -> Request:

@@ -15,7 +15,7 @@ from pydantic_core import to_json
 from permit.contracts import Answer, Contract, validate
 from permit.db import Database
 from permit.edge.payload import Context, Request, Response
-from permit.edge.refusals import OriginNotProven, UnsupportedMediaType
+from permit.edge.refusals import BodyTooLarge, OriginNotProven, UnsupportedMediaType
 from permit.edge.router import Handler, Router
 from permit.errors import DatabaseUnavailable, InvalidRequest, Refusal, StatementFailed
 from permit.secrets.sources import SecretSource
@@ -89,10 +89,12 @@ class Api:
         self._facts.update(facts)
 
     def read_body(self, contract: type[Body]) -> Body:
-        """The body as this contract. Raises UnsupportedMediaType, InvalidRequest."""
+        """The body as this contract. Raises UnsupportedMediaType, BodyTooLarge, InvalidRequest."""
         media_type = self.request.headers.get("content-type", "application/json")
         if media_type.partition(";")[0].strip().lower() != "application/json":
             raise UnsupportedMediaType
+        if self.request.body_size > contract.largest_body:
+            raise BodyTooLarge(contract.largest_body)
         try:
             parsed = _JSON.decode(self.request.body)
         except (ValueError, RecursionError):  # not UTF-8, not JSON, or nested without end

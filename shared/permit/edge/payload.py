@@ -60,6 +60,14 @@ class Request:
         return self._event.get("body") or ""
 
     @property
+    def body_size(self) -> int:
+        """In bytes, as the caller sent it; nothing is decoded."""
+        text = self.raw_body
+        if self._event.get("isBase64Encoded"):
+            return len(text) // 4 * 3 - text[-2:].count("=")
+        return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+
+    @property
     def body(self) -> str:
         """As text. Raises ValueError where it is declared to be base64 of UTF-8 and is not."""
         if not self._event.get("isBase64Encoded"):

@@ -15,6 +15,18 @@ class UnsupportedMediaType(Refusal):
     errors = (("content-type", "must be application/json"),)
 
 
+class BodyTooLarge(Refusal):
+    """The body is longer than this route reads."""
+
+    status = 413
+    code = "body_too_large"
+    title = "The body is too large"
+
+    def __init__(self, largest: int) -> None:
+        super().__init__()
+        self.detail = f"The body must be at most {largest:,} bytes."
+
+
 class OriginNotProven(Refusal):
     """The request came to us directly, and this deployment answers what CloudFront passes on."""
 
