@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, cast, get_type_hints
 from uuid import UUID
 
@@ -223,32 +223,46 @@ Term = Annotated[str, _Duration("PT1S", "P100Y")]
 SeatTtl = Annotated[str, _Duration("PT2S", "P1Y")]
 Lease = Annotated[str, _Duration("PT1S", "P1Y")]
 Overlap = Annotated[str, _Duration("PT0S", "P1Y")]
-_DAY_WORDS = "a date, as 2026-11-22"
+_DAY_WORDS = "a date, as 2026-11-22, or an RFC 3339 time with its offset, whose day in UTC counts"
+# RFC 3339 knows offsets up to 23:59; Postgres refuses more than these, and nobody lives by them.
+_WIDEST_OFFSET = timedelta(hours=15, minutes=59)
 # With room for every duration: neither RFC 3339 nor Python knows a year of five digits.
 _INSTANT_WORDS = (
-    "an RFC 3339 time with its offset, as 2026-11-22T08:00:00Z, from the year 1970 to 8999"
+    "an RFC 3339 time with its offset, of less than 16 hours, as 2026-11-22T08:00:00Z, "
+    "from the year 1970 to 8999"
 )
 
 
 def _read_day(value: object) -> date:
-    if isinstance(value, date):
+    if isinstance(value, date) and not isinstance(value, datetime):
         return value
     if isinstance(value, str) and re.fullmatch(_DAY, value, re.ASCII):
         with suppress(ValueError):  # no such day: Python's own words may quote it
             return date.fromisoformat(value)
+    with suppress(ValueError):
+        return read_instant(value).astimezone(UTC).date()
     raise ValueError(f"must be {_DAY_WORDS}")
 
 
-def _read_instant(value: object) -> datetime:
+def read_instant(value: object) -> datetime:
+    """A time that Postgres knows too. Raises ValueError."""
     with suppress(ValueError):
-        instant = datetime.fromisoformat(value) if isinstance(value, str) else value
-        if isinstance(instant, datetime) and instant.tzinfo and 1970 <= instant.year < 9000:
+        # RFC 3339 has "t" and "z" in either case.
+        instant = datetime.fromisoformat(value.upper()) if isinstance(value, str) else value
+        if isinstance(instant, datetime) and _is_storable(instant):
             return instant
     raise ValueError(f"must be {_INSTANT_WORDS}")
 
 
+def _is_storable(instant: datetime) -> bool:
+    offset = instant.utcoffset()
+    if offset is None or not 1970 <= instant.year < 9000:
+        return False
+    return abs(offset) <= _WIDEST_OFFSET and not offset % timedelta(minutes=1)
+
+
 Day = Annotated[date, BeforeValidator(_read_day), Words(_DAY_WORDS)]
-Instant = Annotated[datetime, BeforeValidator(_read_instant), Words(_INSTANT_WORDS)]
+Instant = Annotated[datetime, BeforeValidator(read_instant), Words(_INSTANT_WORDS)]
 
 
 def _storable(value: object) -> object:

@@ -37,6 +37,8 @@ _ALGORITHM = "EdDSA"
 _REQUIRED = ["iss", "aud", "sub", "tid", "role", "sv", "iat", "nbf", "exp", "jti"]
 # Two machines' clocks differ a little; a token must be good the moment it is issued.
 _SKEW = timedelta(seconds=30)
+_LATEST = 2**53  # of a time: whatever reads JSON knows it exactly
+_HIGHEST_VERSION = 2**31 - 1  # Postgres's integer
 
 
 class Kind(NamedTuple):
@@ -131,7 +133,7 @@ def _find_key(header: Mapping[str, Any], jwks: Mapping[str, Any], kind: Kind) ->
 
 def _require_current(payload: Mapping[str, Any], now: datetime) -> None:
     times = [payload[name] for name in ("iat", "nbf", "exp")]
-    if not all(type(time) is int for time in times):
+    if not all(type(time) is int and abs(time) <= _LATEST for time in times):
         raise InvalidToken
     issued_at, not_before, expires_at = times
     second, skew = now.timestamp(), _SKEW.total_seconds()
@@ -142,6 +144,8 @@ def _require_current(payload: Mapping[str, Any], now: datetime) -> None:
 def _parse_claims(payload: Mapping[str, Any]) -> AccessClaims:
     role, session_version = payload["role"], payload["sv"]
     if not isinstance(role, str) or type(session_version) is not int:
+        raise InvalidToken
+    if not 0 <= session_version <= _HIGHEST_VERSION:
         raise InvalidToken
     try:
         user, tenant = UUID(payload["sub"]), UUID(payload["tid"])
