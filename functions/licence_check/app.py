@@ -24,7 +24,7 @@ from permit.settings import CheckSettings
 
 class CheckRequest(Contract):
     key: LicenceKey
-    """The licence key. Case, hyphens, spaces and the look-alikes I, L and O do not matter."""
+    """The licence key. Case, width, dashes, blanks and the look-alikes I, L and O do not matter."""
     product: Annotated[str, bounded(1, 64)] | None = None
     """The code of the product that asks: the key of another product's licence is then
     `PRODUCT_MISMATCH`. Null: not compared."""
@@ -43,7 +43,7 @@ class CheckRequest(Contract):
 
 class ReleaseRequest(Contract):
     key: LicenceKey
-    """The licence key. Case, hyphens, spaces and the look-alikes I, L and O do not matter."""
+    """The licence key. Case, width, dashes, blanks and the look-alikes I, L and O do not matter."""
     fingerprint: Fingerprint | None = None
     """The fingerprint of the device that gives its seat back, as the check had it. Null:
     `device_id` names the device."""
@@ -60,7 +60,7 @@ class ReleaseRequest(Contract):
 
 class UsageRequest(Contract):
     key: LicenceKey
-    """The licence key. Case, hyphens, spaces and the look-alikes I, L and O do not matter."""
+    """The licence key. Case, width, dashes, blanks and the look-alikes I, L and O do not matter."""
     meter: Entitlement
     """The name of the meter, in the policy or the licence."""
     quantity: Annotated[int, Field(ge=1, le=10**12)] = 1

@@ -45,6 +45,7 @@ from permit.licences.rows import Device, Licence, MeterUsage, Status
 from permit.licences.terms import LicenceRequest, LicenceTerms, MeterAnswer
 from permit.paging import PageAnswer, PageQuery, page, place
 from permit.people.callers import Caller
+from permit.security import licence_keys
 from permit.settings import VendorSettings
 
 _MOST_IN_A_BATCH = 1_000
@@ -96,8 +97,8 @@ class KeyRotation(Reasoned):
 
 class KeyRequest(Contract):
     key: LicenceKey
-    """The licence key, current or replaced. Case, hyphens, spaces and the look-alikes I, L and O
-    do not matter."""
+    """The licence key, current or replaced. Case, width, dashes, blanks and the look-alikes
+    I, L and O do not matter."""
 
 
 class LicenceQuery(PageQuery):
@@ -118,9 +119,12 @@ class LicenceQuery(PageQuery):
     in the hint of the key."""
 
     def as_filter(self) -> LicenceFilter:
-        given = self.model_dump(exclude={"limit", "cursor", "holder", "q"})
+        given = self.model_dump(exclude={"limit", "cursor", "holder", "key_hint", "q"})
         return LicenceFilter(
-            **given, holder=self.holder and fold(self.holder), q=self.q and fold(self.q)
+            **given,
+            holder=self.holder and fold(self.holder),
+            key_hint=self.key_hint and licence_keys.read(self.key_hint),
+            q=self.q and fold(self.q),
         )
 
 

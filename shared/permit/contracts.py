@@ -20,7 +20,7 @@ from pydantic import (
 )
 from pydantic_core import core_schema
 
-from permit.errors import InvalidRequest
+from permit.errors import MOST_FAULTS, InvalidRequest
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -35,8 +35,6 @@ _DURATION = (
     r"(?:T(?=[0-9])(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})S)?)?"
 )
 _DAY = r"\d{4}-\d\d-\d\d"
-MOST_FAULTS = 20
-"""Of a request, that are told: what is wrong beyond them is not looked for."""
 _DEEPEST = 32  # levels; what serialises the answers gives up at some 250
 _SECONDS = (365.25 * 86400, 30.4375 * 86400, 7 * 86400, 86400, 3600, 60, 1)
 

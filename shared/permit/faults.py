@@ -11,7 +11,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from permit.contracts import MOST_FAULTS
+from permit.errors import MOST_FAULTS
 
 Schema = dict[str, Any]
 
