@@ -13,7 +13,7 @@ from permit.check.device_spec import DeviceSpec, Fingerprint, LicenceKey, finger
 from permit.check.facts import LicenceFacts
 from permit.check.proofs import ProofKeys, prove, prove_usage
 from permit.check.usage import UsageSent
-from permit.check.verdicts import Question
+from permit.check.verdicts import MISTYPED, Question
 from permit.contracts import Answer, Contract, Day, Entitlement, Id, Items, bounded
 from permit.db import Database
 from permit.edge.api import Api, answer
@@ -103,6 +103,14 @@ class UsageAnswer(Answer):
     no licence has the key. It is good for ten minutes."""
 
 
+class UnknownKeyUsage(UsageAnswer):
+    """With NOT_FOUND."""
+
+    mistyped: bool
+    """Whether the key has a typing error, as its check symbols do not fit, or is no key at all;
+    false where it could be one, and no licence has it."""
+
+
 class CheckedLicence(Answer):
     id: UUID
     """The licence's id."""
@@ -168,6 +176,14 @@ class CheckAnswer(Answer):
     the licence or the seat ends before; any other for ten minutes."""
 
 
+class UnknownKeyAnswer(CheckAnswer):
+    """With NOT_FOUND."""
+
+    mistyped: bool
+    """Whether the key has a typing error, as its check symbols do not fit, or is no key at all;
+    false where it could be one, and no licence has it."""
+
+
 class FullAnswer(CheckAnswer):
     """With TOO_MANY_DEVICES, where the policy lets the key's holder help himself."""
 
@@ -186,6 +202,14 @@ class ReleaseAnswer(Answer):
     available_at: datetime | None
     """With `RELEASE_LIMIT`: when the next release will be possible. Null: never, or another
     code."""
+
+
+class UnknownKeyRelease(ReleaseAnswer):
+    """With NOT_FOUND."""
+
+    mistyped: bool
+    """Whether the key has a typing error, as its check symbols do not fit, or is no key at all;
+    false where it could be one, and no licence has it."""
 
 
 settings = CheckSettings.from_environment()
@@ -231,14 +255,15 @@ def release() -> Response:
         request.device_id,
     )
     api.note(code=outcome.code)
-    return answer(
-        ReleaseAnswer(
-            released=outcome.code == "RELEASED",
-            code=outcome.code,
-            devices_used=outcome.devices_used,
-            available_at=outcome.available_at,
-        )
+    released = ReleaseAnswer(
+        released=outcome.code == "RELEASED",
+        code=outcome.code,
+        devices_used=outcome.devices_used,
+        available_at=outcome.available_at,
     )
+    if outcome.code == "NOT_FOUND":
+        released = UnknownKeyRelease(**released.model_dump(), mistyped=outcome.mistyped)
+    return answer(released)
 
 
 @api.post("/v1/licences/usage")
@@ -266,19 +291,20 @@ def use() -> Response:
         nonce=request.nonce,
         base_url=api.base_url(settings.public_url),
     )
-    return answer(
-        UsageAnswer(
-            valid=outcome.verdict.valid,
-            code=outcome.verdict.code,
-            detail=outcome.verdict.detail,
-            allowed=outcome.allowed,
-            used=outcome.used,
-            limit=outcome.limit,
-            resets_at=outcome.resets_at,
-            nonce=request.nonce,
-            proof=proof,
-        )
+    used = UsageAnswer(
+        valid=outcome.verdict.valid,
+        code=outcome.verdict.code,
+        detail=outcome.verdict.detail,
+        allowed=outcome.allowed,
+        used=outcome.used,
+        limit=outcome.limit,
+        resets_at=outcome.resets_at,
+        nonce=request.nonce,
+        proof=proof,
     )
+    if outcome.facts is None:
+        used = UnknownKeyUsage(**used.model_dump(), mistyped=outcome.verdict is MISTYPED)
+    return answer(used)
 
 
 def _check_answer(outcome: CheckOutcome, nonce: str | None, proof: str | None) -> CheckAnswer:
@@ -293,7 +319,9 @@ def _check_answer(outcome: CheckOutcome, nonce: str | None, proof: str | None) -
         "device": None if facts is None else _device_answer(facts),
         "proof": proof,
     }
-    if facts is None or verdict.code != "TOO_MANY_DEVICES" or facts.seated_devices is None:
+    if facts is None:
+        return UnknownKeyAnswer.model_validate({**fields, "mistyped": verdict is MISTYPED})
+    if verdict.code != "TOO_MANY_DEVICES" or facts.seated_devices is None:
         return CheckAnswer.model_validate(fields)
     return FullAnswer.model_validate({**fields, "devices": facts.seated_devices})
 

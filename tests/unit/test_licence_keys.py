@@ -2,12 +2,27 @@
 
 import hashlib
 import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from permit.security import licence_keys
+
+CHECK = (Path(__file__).parents[2] / "docs" / "check.md").read_text(encoding="utf-8")
+
+
+def documented() -> Callable[[str], bool]:
+    """`could_be_a_key` as docs/check.md has it."""
+    [program] = [
+        each for each in re.findall(r"```python\n(.*?)```", CHECK, re.DOTALL) if "typed" in each
+    ]
+    names: dict[str, Any] = {}
+    exec(program, names)  # noqa: S102 (our own document)
+    return names["could_be_a_key"]
 
 
 def full_width(text: str) -> str:
@@ -112,6 +127,26 @@ def test_a_changed_symbol_is_noticed() -> None:
     wrong = key[:-1] + ("0" if key[-1] != "0" else "1")
 
     assert licence_keys.canonical(wrong) is None
+
+
+@given(st.text(max_size=60) | st.text(alphabet="- \n" + licence_keys.ALPHABET, max_size=60))
+def test_the_documents_program_reads_as_we_do(text: str) -> None:
+    """What docs/check.md gives to programs: wherever it says that it is no key, we say so too."""
+    could_be_a_key = documented()
+    key = licence_keys.generate()
+
+    assert could_be_a_key(f" {full_width(key)}\n")
+    assert could_be_a_key(text) == (licence_keys.canonical(text) is not None)
+    for wrong in (key[:-1], key[:-1] + ("0" if key[-1] != "0" else "1"), key + "0"):
+        assert not could_be_a_key(wrong)
+
+
+def test_the_documents_example_is_right() -> None:
+    """The key that docs/check.md shows, and the one that it says is mistyped."""
+    [example] = re.findall(r"`(EXAMP1-[^`]+)` could be a key; with a C for its B", CHECK)
+
+    assert documented()(example)
+    assert not documented()(example.replace("B", "C"))
 
 
 @given(st.text(max_size=60))

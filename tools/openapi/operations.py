@@ -53,7 +53,7 @@ _OPEN = (
         path="/v1/licences/check",
         run="check",
         request="CheckRequest",
-        answers=("CheckAnswer", "FullAnswer"),
+        answers=("CheckAnswer", "FullAnswer", "UnknownKeyAnswer"),
     ),
     Open(
         function="licence_check",
@@ -61,7 +61,7 @@ _OPEN = (
         path="/v1/licences/release",
         run="release",
         request="ReleaseRequest",
-        answers=("ReleaseAnswer",),
+        answers=("ReleaseAnswer", "UnknownKeyRelease"),
     ),
     Open(
         function="licence_check",
@@ -69,7 +69,7 @@ _OPEN = (
         path="/v1/licences/usage",
         run="use",
         request="UsageRequest",
-        answers=("UsageAnswer",),
+        answers=("UsageAnswer", "UnknownKeyUsage"),
         refuses=(IdempotencyKeyReused,),
     ),
     Open(
