@@ -12,6 +12,7 @@ from permit.edge.refusals import (
     BodyTooLarge,
     NotAuthenticated,
     NotPermitted,
+    UnsupportedEncoding,
     UnsupportedMediaType,
 )
 from permit.errors import IdempotencyKeyReused, InvalidRequest, NotFound, Refusal
@@ -128,6 +129,7 @@ def _refusals(operation: Operation) -> Iterator[type[Refusal]]:
     if operation.request is not None:
         yield BodyTooLarge
         yield UnsupportedMediaType
+        yield UnsupportedEncoding
     if operation.request is not None or operation.query is not None or operation.creates:
         yield InvalidRequest
     if operation.creates:

@@ -145,11 +145,11 @@ class VendorApi(Api):
         return None
 
     def _read(self, contract: type[Contract]) -> Contract:
-        """The body, which may be left out where it may be empty."""
+        """The body, which may be left out, or null, where it may be empty."""
         is_needed = any(field.is_required() for field in contract.model_fields.values())
         if not is_needed and not self.request.raw_body:
             return validate(contract, {})
-        return self.read_body(contract)
+        return self.read_body(contract, may_be_null=not is_needed)
 
     def _reply(self, operation: Operation, reply: Reply) -> Response:
         if reply is None:

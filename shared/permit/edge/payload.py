@@ -47,8 +47,12 @@ class Request:
 
     @cached_property
     def headers(self) -> Mapping[str, str]:
-        """By names in lower case: API Gateway sends them so, `sam local start-api` does not."""
-        return {name.lower(): text for name, text in self._event["headers"].items()}
+        """By names in lower case: API Gateway sends them so, `sam local start-api` does not.
+
+        A test event typed by hand may have none.
+        """
+        sent: Mapping[str, str] = self._event.get("headers") or {}
+        return {name.lower(): text for name, text in sent.items()}
 
     @property
     def query(self) -> Mapping[str, str]:

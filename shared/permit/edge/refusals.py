@@ -15,6 +15,20 @@ class UnsupportedMediaType(Refusal):
     errors = (("content-type", "must be application/json"),)
 
 
+class UnsupportedEncoding(Refusal):
+    """The body is compressed."""
+
+    status = 415
+    code = "unsupported_encoding"
+    title = "The body must not be compressed"
+    detail = "content-encoding: must be left out: send the JSON as it is"
+    errors = (("content-encoding", "must be left out: send the JSON as it is"),)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Accept-Encoding": "identity"}  # RFC 7694
+
+
 class BodyTooLarge(Refusal):
     """The body is longer than this route reads."""
 
