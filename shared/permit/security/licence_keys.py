@@ -10,8 +10,8 @@ _SYMBOLS = 30
 _GROUP = 6
 
 _KNOWN = frozenset(ALPHABET)
-# One pass over the text: drop hyphens, spaces and controls, raise the case, read the look-alikes. It
-# names every symbol, and None to drop one: missing or empty entries cost Python more. NUL stays:
+# One pass over the text: drop hyphens, spaces and controls, raise the case, read the look-alikes.
+# It names every symbol, and None to drop one: missing or empty entries cost Python more. NUL stays:
 # nobody types it.
 _READING = str.maketrans(
     {
