@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from permit.security import licence_keys
@@ -129,6 +129,7 @@ def test_a_changed_symbol_is_noticed() -> None:
     assert licence_keys.canonical(wrong) is None
 
 
+@settings(deadline=None)  # a busy machine is no fault of the reader
 @given(st.text(max_size=60) | st.text(alphabet="- \n" + licence_keys.ALPHABET, max_size=60))
 def test_the_documents_program_reads_as_we_do(text: str) -> None:
     """What docs/check.md gives to programs: wherever it says that it is no key, we say so too."""
@@ -149,6 +150,7 @@ def test_the_documents_example_is_right() -> None:
     assert not documented()(example.replace("B", "C"))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=60))
 def test_no_text_makes_reading_fail(text: str) -> None:
     """Whatever the text, the answer is a canonical key or None."""
