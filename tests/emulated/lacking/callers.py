@@ -12,7 +12,7 @@ from lacking.handlers import HANDLERS, Made, nothing
 
 
 def add_sessions_told() -> None:
-    """Writes down the credentials of each function that runs: what takes them has to know them."""
+    """Writes down the credentials of each running function, for the doubles that check them."""
     register = sts.register_session
     told = Path(os.environ["EMULATED_SESSIONS"])
 

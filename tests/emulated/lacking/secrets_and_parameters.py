@@ -80,7 +80,7 @@ def schedule(logical_id: str, properties: dict[str, Any], stack: str) -> Made:
 
 
 class Ordered(dict[str, Any]):
-    """A version that has a label and no value yet: who asks for its value does not find it."""
+    """A version with a label and no value yet: a request for its value does not find it."""
 
     def __bool__(self) -> bool:
         return False
