@@ -101,6 +101,8 @@ def _body(
     if "request" in example:
         content["example"] = example["request"]
     is_needed = any(field.is_required() for field in request.model_fields.values())
+    if not is_needed:  # null is as good as nothing
+        content["schema"] = {"anyOf": [content["schema"], {"type": "null"}]}
     return {
         "description": f"At most {request.largest_body // 1024:,} KiB.",
         "required": is_needed,
