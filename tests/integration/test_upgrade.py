@@ -19,6 +19,7 @@ import pytest
 
 from permit.migrate import LOGIN_ROLES, migrate
 from tests.integration.conftest import TEST_CLOCK, owner_conninfo
+from tests.support.authenticator import code
 from tests.support.deployment import PROJECT
 from tests.support.every_event import send_every_event
 from tests.support.furnished import Furnished, differences, furnish, go_on, look
@@ -307,6 +308,25 @@ def test_this_release_finds_all_as_it_was(upgrade: Upgrade, database: str) -> No
     go_on(made)
     send_every_event(made, PROJECT)
     made.vendor.deployment.close()
+
+
+def test_after_a_rollback_the_previous_release_writes(upgrade: Upgrade, database: str) -> None:
+    """With its own doors again, and this release's triggers still on the tables."""
+    previous = upgrade.previous(database)
+    previous.invoke("migrate", {}, milliseconds=120_000)
+    made = upgrade.made.on(previous)
+    vendor = made.vendor
+
+    go_on(made)
+    assert vendor.call("POST", "/v1/licences", {"policy_id": vendor.policy(name="x")}, status=201)
+    invited = {"email": "after.a.rollback@example.com", "role": "support"}
+    link = vendor.call("POST", "/v1/users", invited, status=201)["token"]
+    accepted = {"token": link, "password": "a long enough passphrase"}
+    vendor.call("POST", "/v1/users/accept", accepted, status=204, token=None)
+    token = vendor.log_in(invited["email"], accepted["password"])
+    path = "/v1/users/me/second-factor"
+    secret = vendor.call("POST", path, token=token)["secret"]
+    vendor.call("POST", f"{path}/confirm", {"code": code(secret)}, token=token)
 
 
 def test_a_rollback_serves_what_this_release_made(upgrade: Upgrade, database: str) -> None:

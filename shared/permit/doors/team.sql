@@ -85,8 +85,10 @@ BEGIN
         RAISE EXCEPTION 'this link is not the actor''s to make'
               USING ERRCODE = 'insufficient_privilege';
     END IF;
-    NEW.standing := permit.standing(v_user);
-    NEW.maker_standing := CASE WHEN v_maker.id IS NOT NULL THEN permit.standing(v_maker) END;
+    NEW.standing := permit.standing(
+        v_user.role, v_user.email, v_user.password_hash, v_user.deactivated_at);
+    NEW.maker_standing := CASE WHEN v_maker.id IS NOT NULL THEN permit.standing(
+        v_maker.role, v_maker.email, v_maker.password_hash, v_maker.deactivated_at) END;
     RETURN NEW;
 END
 $$;
@@ -102,12 +104,14 @@ LANGUAGE sql STABLE AS $$
       FROM permit.user_links AS l
       JOIN permit.users AS u ON u.tenant_id = l.tenant_id AND u.id = l.user_id
      WHERE l.token_hash = p_token_hash AND l.kind = p_kind AND l.expires_at > permit.clock()
-       AND u.deactivated_at IS NULL AND l.standing = permit.standing(u)
+       AND u.deactivated_at IS NULL
+       AND l.standing = permit.standing(u.role, u.email, u.password_hash, u.deactivated_at)
        AND CASE l.maker_kind
                WHEN 'user' THEN EXISTS (
                    SELECT FROM permit.users AS m
                     WHERE m.tenant_id = l.tenant_id AND m.id = l.maker_id
-                      AND l.maker_standing = permit.standing(m))
+                      AND l.maker_standing = permit.standing(
+                          m.role, m.email, m.password_hash, m.deactivated_at))
                WHEN 'api_key' THEN EXISTS (
                    SELECT FROM permit.api_keys AS k
                     WHERE k.tenant_id = l.tenant_id AND k.id = l.maker_id AND k.revoked_at IS NULL

@@ -22,12 +22,14 @@ ALTER TABLE permit.sessions
     ADD COLUMN with_second_factor boolean NOT NULL DEFAULT false;      -- the login's
 
 -- What a one-time link stands on: it dies with any change of these. Never told to anybody.
-CREATE FUNCTION permit.standing(p_user permit.users) RETURNS bytea
+-- Of the columns and not of the row: what names a row's type keeps a table from being altered.
+CREATE FUNCTION permit.standing(
+    p_role text, p_email text, p_password_hash text, p_deactivated_at timestamptz
+) RETURNS bytea
 LANGUAGE sql STABLE
 RETURN sha256(convert_to(jsonb_build_array(
-           (p_user).role, (p_user).email, (p_user).password_hash,
-           extract(epoch FROM (p_user).deactivated_at))::text, 'UTF8'));
-GRANT EXECUTE ON FUNCTION permit.standing(permit.users) TO permit_doors;
+           p_role, p_email, p_password_hash, extract(epoch FROM p_deactivated_at))::text, 'UTF8'));
+GRANT EXECUTE ON FUNCTION permit.standing(text, text, text, timestamptz) TO permit_doors;
 
 ALTER TABLE permit.user_links
     ADD COLUMN standing       bytea,  -- the user's, when it was made
@@ -37,7 +39,7 @@ ALTER TABLE permit.user_links
 CREATE INDEX user_links_maker ON permit.user_links (tenant_id, maker_id);
 SET LOCAL ROLE permit_doors;
 UPDATE permit.user_links AS l
-   SET standing = permit.standing(u)
+   SET standing = permit.standing(u.role, u.email, u.password_hash, u.deactivated_at)
   FROM permit.users AS u
  WHERE u.tenant_id = l.tenant_id AND u.id = l.user_id;
 SET LOCAL ROLE permit_owner;

@@ -69,8 +69,8 @@ class UnknownKid(InvalidToken):
 class ProofOfSelf:
     """How the user last showed that it is they, by a login or since."""
 
-    sid: UUID
-    """The session."""
+    sid: UUID | None
+    """The session; None for who signed in under the version before."""
     auth_time: datetime
     with_second_factor: bool
     """`otp` in the claim `amr` (RFC 8176)."""
@@ -114,7 +114,7 @@ def _proof_claims(proof: ProofOfSelf | None) -> dict[str, Any]:
     if proof is None:
         return {}
     return {
-        "sid": str(proof.sid),
+        **({} if proof.sid is None else {"sid": str(proof.sid)}),
         "auth_time": int(proof.auth_time.timestamp()),
         "amr": ["pwd", "otp"] if proof.with_second_factor else ["pwd"],
     }
@@ -189,7 +189,7 @@ def _parse_proof(payload: Mapping[str, Any]) -> ProofOfSelf:
     if type(auth_time) is not int or auth_time > payload["iat"] or not isinstance(methods, list):
         raise InvalidToken
     return ProofOfSelf(
-        sid=UUID(payload["sid"]),
+        sid=UUID(payload["sid"]) if "sid" in payload else None,
         auth_time=datetime.fromtimestamp(auth_time, UTC),
         with_second_factor="otp" in methods,
     )

@@ -123,7 +123,7 @@ def open_verified_session(
 
 
 def admit_proof(
-    database: Database, claims: AccessClaims, session_id: UUID, attempt: Attempt
+    database: Database, claims: AccessClaims, session_id: UUID | None, attempt: Attempt
 ) -> ProofAdmission:
     """As admit_password, for the bearer of an access token."""
     admission = database.fetch_one(
@@ -149,7 +149,7 @@ def admit_proof(
 def prove_self(
     database: Database,
     claims: AccessClaims,
-    session_id: UUID,
+    session_id: UUID | None,
     *,
     matches: bool,
     totp_step: int | None,
