@@ -1,4 +1,4 @@
-"""POST /v1/licences/check, /release, /usage: may this copy run here? Its seat back; its use."""
+"""POST /v1/licences/check, /release, /usage: may this copy run here? Seats and metered usage."""
 
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -26,19 +26,19 @@ class CheckRequest(Contract):
     key: LicenceKey
     """The licence key. Case, hyphens, spaces and the look-alikes I, L and O do not matter."""
     product: Annotated[str, bounded(1, 64)] | None = None
-    """The code of the product that asks: the key of another product's licence is then
+    """The code of the product that asks; a licence for another product answers
     `PRODUCT_MISMATCH`. Null: not compared."""
     device: DeviceSpec | None = None
     """The machine that asks; it takes a seat if it has none and the policy gives it one. Null:
-    none is named, which most policies refuse with `DEVICE_REQUIRED`."""
+    no machine, which most policies refuse with `DEVICE_REQUIRED`."""
     entitlements: Annotated[list[Entitlement], Field(max_length=200)] | None = None
     """The features that this run needs: the licence must grant every one. Null: none are needed."""
     version_date: Day | None = None
     """When this version of the program was built, for licences that cover versions up to their
-    end. Null: not said, which such a licence refuses after its end."""
+    end. Null: unknown, which such a licence refuses after its end."""
     nonce: Annotated[str, bounded(0, 128)] | None = None
-    """Comes back in the answer and in the proof, so that an old proof cannot stand in for a new
-    one. Null: none."""
+    """Returned in the answer and in the proof, so that an old proof cannot replace a new one.
+    Null: none."""
 
 
 class ReleaseRequest(Contract):
@@ -66,17 +66,17 @@ class UsageRequest(Contract):
     quantity: Annotated[int, Field(ge=1, le=10**12)] = 1
     """How much is used, in the meter's own unit."""
     idempotency_key: Annotated[str, bounded(1, 128)] | None = None
-    """Made up by the program for one usage: sent again within 24 hours it is counted once. Null:
-    every request counts."""
+    """The program makes it up for one usage; sent again within 24 hours, the usage counts once.
+    Null: every request counts."""
     product: Annotated[str, bounded(1, 64)] | None = None
-    """The code of the product that asks: the key of another product's licence is then
+    """The code of the product that asks; a licence for another product answers
     `PRODUCT_MISMATCH`. Null: not compared."""
     version_date: Day | None = None
     """When this version of the program was built, for licences that cover versions up to their
-    end. Null: not said, which such a licence refuses after its end."""
+    end. Null: unknown, which such a licence refuses after its end."""
     nonce: Annotated[str, bounded(0, 128)] | None = None
-    """Comes back in the answer and in the proof, so that an old proof cannot stand in for a new
-    one. Null: none."""
+    """Returned in the answer and in the proof, so that an old proof cannot replace a new one.
+    Null: none."""
 
 
 class UsageAnswer(Answer):
@@ -100,7 +100,7 @@ class UsageAnswer(Answer):
     """The `nonce` as it was sent; null where none was."""
     proof: str | None
     """The answer, signed: a compact JWS that verifies with the tenant's public keys. Null where
-    no licence has the key. It is good for ten minutes."""
+    no licence has the key. It is valid for ten minutes."""
 
 
 class CheckedLicence(Answer):
@@ -121,7 +121,7 @@ class CheckedLicence(Answer):
     devices_used: int
     """How many devices have a seat; exact to 1,000, or to the limit where that is more."""
     metadata: dict[str, Any]
-    """What the vendor has put there for the program."""
+    """What the vendor's program should know about the licence, as the vendor has set it."""
 
 
 class CheckedDevice(Answer):
@@ -130,7 +130,7 @@ class CheckedDevice(Answer):
     state: str
     """`seated`, `lapsed` (its floating seat ran out), `released` or `blocked`."""
     first_seen_at: datetime
-    """When the licence met the device."""
+    """When the licence first saw the device."""
     last_seen_at: datetime
     """When the device last checked, exact to five minutes."""
 
@@ -139,9 +139,9 @@ class SeatedDevice(Answer):
     id: UUID
     """The device's id, by which it can be released."""
     name: str | None
-    """What people call the machine. Null: it never said."""
+    """What people call the machine. Null: not known."""
     platform: str | None
-    """What the machine runs. Null: it never said."""
+    """What the machine runs. Null: not known."""
     last_seen_at: datetime
     """When the device last checked, exact to five minutes."""
 
@@ -164,15 +164,16 @@ class CheckAnswer(Answer):
     """The device. Null where none was named, or this licence does not know it."""
     proof: str | None
     """The answer, signed: a compact JWS that verifies with the tenant's public keys. Null where
-    no licence has the key. That of a valid check is good for the policy's `lease`, or less where
-    the licence or the seat ends before; any other for ten minutes."""
+    no licence has the key. After a valid check it is valid for the policy's `lease`, or less if
+    the licence or the seat ends earlier; otherwise for ten minutes."""
 
 
 class FullAnswer(CheckAnswer):
-    """With TOO_MANY_DEVICES, where the policy lets the key's holder help himself."""
+    """With TOO_MANY_DEVICES, where the policy's `self_service` is on."""
 
     devices: list[SeatedDevice]
-    """Who has the seats, so that one can be released: at most 100, longest unused first."""
+    """The devices that have the seats, so that one can be released: at most 100, longest unused
+    first."""
 
 
 class ReleaseAnswer(Answer):
@@ -184,8 +185,8 @@ class ReleaseAnswer(Answer):
     devices_used: int | None
     """How many devices have a seat now. Null where no licence has the key."""
     available_at: datetime | None
-    """With `RELEASE_LIMIT`: when the next release will be possible. Null: never, or another
-    code."""
+    """With `RELEASE_LIMIT`: when the next release will be possible; null if never. Null with any
+    other code."""
 
 
 settings = CheckSettings.from_environment()
@@ -196,7 +197,7 @@ api = Api(database, settings.origin_secret)
 
 @api.post("/v1/licences/check")
 def check() -> Response:
-    """May this copy run here, now? 200 whatever the verdict, with a proof of it."""
+    """May this copy run here, now? 200 whatever the verdict, with a signed proof of it."""
     request = api.read_body(CheckRequest)
     device = None if request.device is None else request.device.as_sent()
     question = Question(
@@ -243,7 +244,7 @@ def release() -> Response:
 
 @api.post("/v1/licences/usage")
 def use() -> Response:
-    """Use so much of a meter, if the licence is in force and its limit allows it."""
+    """Use a quantity of a meter, if the licence is in force and the limit allows it."""
     request = api.read_body(UsageRequest)
     outcome = usage.use(
         database,
@@ -299,7 +300,7 @@ def _check_answer(outcome: CheckOutcome, nonce: str | None, proof: str | None) -
 
 
 def _licence_answer(facts: LicenceFacts) -> dict[str, Any]:
-    """As CheckedLicence, which reads it."""
+    """The members of CheckedLicence."""
     return {
         "id": facts.licence_id,
         "product": facts.product,
@@ -314,7 +315,7 @@ def _licence_answer(facts: LicenceFacts) -> dict[str, Any]:
 
 
 def _device_answer(facts: LicenceFacts) -> dict[str, Any] | None:
-    """As CheckedDevice, which reads it."""
+    """The members of CheckedDevice."""
     if facts.device_id is None:
         return None
     return {

@@ -21,6 +21,7 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from permit.errors import InvalidRequest
+from permit.folding import read_email
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -35,7 +36,7 @@ _DURATION = (
     r"(?:T(?=[0-9])(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})S)?)?"
 )
 _DAY = r"\d{4}-\d\d-\d\d"
-_DEEPEST = 32  # levels; what serialises the answers gives up at some 250
+_DEEPEST = 32  # levels; the serialiser of answers gives up at about 250
 _SECONDS = (365.25 * 86400, 30.4375 * 86400, 7 * 86400, 86400, 3600, 60, 1)
 
 
@@ -48,7 +49,7 @@ def bounded(minimum: int, maximum: int) -> StringConstraints:
 
 
 class _Discreet:
-    """Names its fields in a repr and shows no value: keys, passwords, links, or who somebody is."""
+    """Its repr names the fields and hides their values: keys, passwords, links, personal data."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(vars(self))})"
@@ -75,20 +76,20 @@ class Query(Contract):
 
 
 class Reasoned(Contract):
-    """What may be done without a word, or with one for the audit log."""
+    """An optional reason, for the audit log."""
 
     reason: Annotated[str, bounded(1, 500)] | None = None
     """Why, for the audit log. Null: no reason is kept."""
 
 
 class Answer(_Discreet, BaseModel):
-    """What is answered."""
+    """A body that is answered."""
 
     model_config = ConfigDict(defer_build=True)
 
     @classmethod
     def of(cls, row: object) -> Self:
-        """Made from what has its fields as attributes: a row, or a page of rows."""
+        """Made from an object with these fields as attributes: a row, or a page of rows."""
         return cls.model_validate(row, from_attributes=True)
 
 
@@ -101,9 +102,9 @@ def answer_of(row: type) -> type[Answer]:
 
 
 def changes_of(contract: type[Contract], base: type[Request]) -> type[Request]:
-    """`base` with every field of a contract, of which any may be left out; null stays what it was.
+    """`base` with every field of a contract, each optional; null is allowed where it was.
 
-    Not with the contract's rules about several fields: those are for the whole that results.
+    Without the contract's rules about several fields: those apply to the merged result.
     """
     kinds = get_type_hints(contract, include_extras=True)
     fields: dict[str, Any] = {name: (kinds[name], LEFT_OUT) for name in contract.model_fields}
@@ -125,11 +126,12 @@ class Words:
         return {**handler(schema), "description": self.text}
 
 
-Id = Annotated[UUID, Field(strict=False)]  # JSON knows no UUID: a text that is one is taken
+Id = Annotated[UUID, Field(strict=False)]  # JSON has no UUIDs: they come as text
 Name = Annotated[str, bounded(1, 200)]
 Entitlement = Annotated[str, bounded(1, 64)]
 Email = Annotated[
     str,
+    BeforeValidator(lambda value: read_email(value) if isinstance(value, str) else value),
     StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$"),
     Words("an email address of 3 to 254 characters"),
 ]
@@ -141,7 +143,7 @@ NewPassword = Annotated[
 
 
 def duration_seconds(text: str) -> float:
-    """About how long an ISO 8601 duration of whole numbers is; ValueError where it is none.
+    """About how many seconds an ISO 8601 duration of whole numbers lasts. Raises ValueError.
 
     For comparing durations only: adding one to a time is Postgres's work, by the calendar.
     """
@@ -178,7 +180,7 @@ SeatTtl = Annotated[str, _Duration("PT2S", "P1Y")]
 Lease = Annotated[str, _Duration("PT1S", "P1Y")]
 Overlap = Annotated[str, _Duration("PT0S", "P1Y")]
 _DAY_WORDS = "a date, as 2026-11-22"
-# With room for every duration: neither RFC 3339 nor Python knows a year of five digits.
+# Leaves room to add any duration: RFC 3339 and Python have no years of five digits.
 _INSTANT_WORDS = (
     "an RFC 3339 time with its offset, as 2026-11-22T08:00:00Z, from the year 1970 to 8999"
 )
@@ -188,7 +190,7 @@ def _read_day(value: object) -> date:
     if isinstance(value, date):
         return value
     if isinstance(value, str) and re.fullmatch(_DAY, value, re.ASCII):
-        with suppress(ValueError):  # no such day: Python's own words may quote it
+        with suppress(ValueError):  # no such day; Python's own message may quote the value
             return date.fromisoformat(value)
     raise ValueError(f"must be {_DAY_WORDS}")
 
@@ -206,7 +208,7 @@ Instant = Annotated[datetime, BeforeValidator(_read_instant), Words(_INSTANT_WOR
 
 
 def _storable(value: dict[str, Any]) -> dict[str, Any]:
-    """Refuses what jsonb would: NUL, lone surrogates and NaN, at any depth; and too much depth."""
+    """Refuses what jsonb would (NUL, lone surrogates, NaN, at any depth), and too deep nesting."""
     level: list[Any] = [value]
     for _ in range(_DEEPEST):
         below: list[Any] = []
@@ -238,10 +240,10 @@ StorableObject = Annotated[dict[str, Any], AfterValidator(_storable)]
 
 
 def validate(contract: type[Request], parsed: object) -> Request:
-    """What was parsed as this contract. Raises InvalidRequest, which names each field."""
+    """The parsed JSON as this contract. Raises InvalidRequest, which names each field."""
     try:
         return contract.model_validate(parsed)
     except ValidationError as error:
-        from permit.faults import faults  # only a request that is refused needs their words
+        from permit.faults import faults  # only refused requests need this
 
         raise InvalidRequest(*faults(contract, error)) from None

@@ -44,7 +44,7 @@ class Place:
     at_most: int = 50
 
     def parameters(self) -> dict[str, Any]:
-        """One row more is asked for than is answered: it tells whether there is a next page."""
+        """Asks for one row more than is answered: it tells whether there is a next page."""
         return {"after": self.instant, "after_id": self.id, "at_most": self.at_most + 1}
 
 
@@ -81,7 +81,7 @@ def place(query: PageQuery) -> Place:
 def page(
     rows: Sequence[Row], place: Place, mark: Callable[[Row], tuple[datetime, UUID]]
 ) -> Page[Row]:
-    """`mark` says of a row what the list is ordered by."""
+    """`mark` gives the values of a row that the list is ordered by."""
     items = rows[: place.at_most]
     if len(rows) <= place.at_most:
         return Page(items=items, next_cursor=None)

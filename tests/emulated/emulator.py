@@ -15,7 +15,7 @@ from typing import Any
 
 from ministack import app
 from ministack.services import apigateway, cloudformation, lambda_svc, secretsmanager, ssm, sts
-from ministack.services.cloudformation import provisioners
+from ministack.services.cloudformation import drift, provisioners
 
 NOT_EMULATED = (
     "AWS::CloudWatch::CompositeAlarm",
@@ -45,6 +45,7 @@ def main() -> None:
     with_policies_of_nested_stacks()
     with_attributes_of_nested_stacks()
     with_sessions_told()
+    with_loopback_as_tls()
     HANDLERS["AWS::IAM::OIDCProvider"] = {"create": identity_provider, "delete": nothing}
     app.main()
 
@@ -84,6 +85,12 @@ def with_secrets() -> None:
     secret.update(create=create, update=update, delete=delete, update_with_logical_id=True)
     HANDLERS["AWS::SecretsManager::RotationSchedule"] = {"create": schedule, "delete": nothing}
 
+    read, compared = drift._DRIFT_READERS["AWS::SecretsManager::Secret"]
+    drift._DRIFT_READERS["AWS::SecretsManager::Secret"] = (
+        lambda arn, properties: read(secret_of(arn)["Name"], properties),
+        compared,
+    )
+
     parameter = HANDLERS["AWS::SSM::Parameter"]
     make = parameter["create"]
 
@@ -122,7 +129,7 @@ def schedule(logical_id: str, properties: dict[str, Any], stack: str) -> Made:
 
 
 class Ordered(dict[str, Any]):
-    """A version that has a label and no value yet: who asks for its value does not find it."""
+    """A version with a label and no value yet: a request for its value does not find it."""
 
     def __bool__(self) -> bool:
         return False
@@ -308,7 +315,7 @@ def with_attributes_of_nested_stacks() -> None:
 
 
 def with_sessions_told() -> None:
-    """Writes down the credentials of each function that runs: what takes them has to know them."""
+    """Writes down the credentials of each running function, for the doubles that check them."""
     register = sts.register_session
     told = Path(os.environ["EMULATED_SESSIONS"])
 
@@ -318,6 +325,16 @@ def with_sessions_told() -> None:
             lines.write(json.dumps({"AccessKeyId": access_key, **session}) + "\n")
 
     sts.register_session = register_and_tell
+
+
+def with_loopback_as_tls() -> None:
+    """SAM's bucket refuses what does not come by TLS, which loopback does without."""
+    pin = app.pin_request_origin
+
+    def pin_as_tls(source_ip: str, secure_transport: bool) -> None:
+        pin(source_ip, True)
+
+    app.pin_request_origin = pin_as_tls
 
 
 def identity_provider(logical_id: str, properties: dict[str, Any], stack: str) -> Made:

@@ -21,7 +21,7 @@ def frugal() -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def frugal_stack(stack: Stack, built: Path) -> Iterator[Stack]:
-    """A second stack in the account, whose database is the first's here."""
+    """A second stack in the account; here it shares the first one's database."""
     made = Stack(aws=stack.aws, name=NAME)
     made.deploy(built, Architecture=HOST, Deployment="AllAtOnce", **frugal())
     yield made

@@ -1,4 +1,4 @@
-"""Bodies that are no JSON object: whatever the check and the release are sent, they answer 422."""
+"""Bodies that are no JSON object: the check and the release answer every one with 422."""
 
 import base64
 import json
@@ -47,7 +47,7 @@ NOT_JSON = {
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("name", NOT_JSON)
 def test_a_body_that_is_no_json_object(deployment: Deployment, route: str, name: str) -> None:
-    """422 with the body named, however it is malformed."""
+    """422 that names the body, in whatever way it is malformed."""
     answer = sent(deployment, route, raw_body=NOT_JSON[name])
     assert_refused(answer, "body")
 
@@ -62,7 +62,7 @@ def test_a_body_that_is_not_utf_8(deployment: Deployment, route: str, raw: bytes
 
 @pytest.mark.parametrize("raw", ["%%%", "a", "e30"], ids=["alphabet", "length", "padding"])
 def test_a_body_that_is_not_base64(deployment: Deployment, raw: str) -> None:
-    """A body declared as base64 that is none is a malformed body, not a failure of ours."""
+    """A body that is declared as base64 and is not base64 is malformed, not our failure."""
     assert_refused(sent(deployment, "check", raw_body=raw, is_base64=True), "body")
 
 
@@ -107,7 +107,7 @@ def test_json_by_any_spelling(deployment: Deployment, media_type: str | None) ->
 
 
 def test_of_a_repeated_name_the_last_counts(deployment: Deployment) -> None:
-    """As with every common parser, so that no proxy before us reads another request than we do."""
+    """As in every common parser, so that a proxy in front reads the same request as we do."""
     key = deployment.vendor.licence()["key"]
     device = json.dumps({"fingerprint": FINGERPRINT})
 

@@ -173,7 +173,7 @@ def test_a_verdict_has_its_whole_shape(deployment: Deployment, name: str) -> Non
 
 
 def test_every_code_of_the_contract_is_tested() -> None:
-    """With NOT_FOUND below every row of the contract, whose TOO_MANY_DEVICES has two answers."""
+    """With NOT_FOUND below, every row of the contract; TOO_MANY_DEVICES has two answers."""
     assert 17 == len({(code, valid) for _, code, valid, _, _ in CASES.values()})
 
 

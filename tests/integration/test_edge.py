@@ -31,6 +31,16 @@ def test_query_parameters_are_ignored(deployment: Deployment, event: str) -> Non
     assert statuses[0] == statuses[1] < 500
 
 
+@pytest.mark.parametrize("event", FUNCTION_OF)
+def test_every_answer_keeps_browsers_on_https(deployment: Deployment, event: str) -> None:
+    """For a year, whatever is answered; not on other hosts of the vendor's domain."""
+    deployment.operator("rotate-token-key")
+
+    answer = deployment.invoke(FUNCTION_OF[event], load_event(event))
+
+    assert "max-age=31536000" == answer["headers"]["Strict-Transport-Security"]
+
+
 def test_names_of_headers_are_of_any_case(deployment: Deployment) -> None:
     """API Gateway sends them in lower case, `sam local start-api` as it had them."""
     event = load_event("licence_check")

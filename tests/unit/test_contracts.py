@@ -163,7 +163,7 @@ def test_a_contract_is_strict_and_closed(body: object) -> None:
 
 
 def test_a_refusal_quotes_no_value() -> None:
-    """What was refused may be a secret: the error does not hold it."""
+    """A refused value may be a secret: the error does not have it."""
     with pytest.raises(ValidationError) as refused:
         _Order.model_validate({"count": "a-licence-key"})
     assert "a-licence-key" not in str(refused.value)
@@ -198,7 +198,7 @@ class _Found:
 
 
 def test_an_answer_shows_what_its_row_has() -> None:
-    """Every field, in the row's order, and no more; a part may be told more exactly."""
+    """Exactly the row's fields, in its order; the answer may describe a part more exactly."""
     row = _FullerRow(id=1, place={"city": "Bern"}, note="of another row")
 
     assert '{"id":1,"place":{"city":"Bern"}}' == _RowAnswer.of(row).model_dump_json()

@@ -1,4 +1,4 @@
-"""What a refused request is told: the caller's own fields, and what would be right in each."""
+"""The answer to a refused request: the caller's own fields, and what would be right in each."""
 
 from typing import Annotated, Any, Literal
 
@@ -16,7 +16,7 @@ from tools.openapi.operations import load, operations
 
 
 def contracts() -> set[type[Contract]]:
-    """What every operation and every operator's command takes."""
+    """The contracts of all operations and operator commands."""
     found = {each.request for name in TAGS for each in operations(name)} - {None}
     return found | {each.contract for each in load("operator").commands.values()}
 
@@ -29,7 +29,7 @@ def faults(contract: type[Contract], body: object) -> dict[str, str]:
 
 @pytest.mark.parametrize("contract", sorted(contracts(), key=str), ids=lambda each: each.__name__)
 def test_every_field_is_told_in_our_words(contract: type[Contract]) -> None:
-    """Of each value that its schema forbids the field is named, in words that pydantic has not."""
+    """For each value that the schema forbids, the field is named, not in pydantic's words."""
     schema = contract.model_json_schema()
     described = dict(fields(schema, schema))
     known = {name_of(path) for path in described}

@@ -21,6 +21,7 @@ KNOWN = {
     "openapi": "GET",
     "login": "POST",
     "login_second_factor": "POST",
+    "login_elevate": "POST",
     "login_refresh": "POST",
     "login_logout": "POST",
     "licence_check": "POST",
@@ -50,7 +51,7 @@ SHAPE = {"type", "title", "status", "detail", "code", "request_id"}
 
 @pytest.fixture
 def deployment(tmp_path: Path) -> Deployment:
-    """Functions whose database nobody can reach: none of this may need it."""
+    """Functions with an unreachable database: none of these tests may need it."""
     server = Server(port=9, function_port=9, log=tmp_path / "none")
     deployment = Deployment(server=server, database="none", folder=tmp_path)
     deployment.write_secrets()
@@ -58,7 +59,7 @@ def deployment(tmp_path: Path) -> Deployment:
 
 
 def test_every_route_answers_the_methods_that_callers_know() -> None:
-    """What is described today is what was promised before."""
+    """The description still has all that was promised before."""
     assert KNOWN.items() <= ALLOWED.items()
 
 
@@ -166,7 +167,7 @@ def test_a_missing_variable_is_named(deployment: Deployment, function: str, vari
 
 
 def malformed() -> Iterator[tuple[str, str, str]]:
-    """Each function with each of its variables, as it must not be."""
+    """Each function with each of its variables, missing or malformed."""
     for function, needed in REQUIRED.items():
         if "PERMIT_DATABASE_HOST" in needed:
             yield from ((function, "PERMIT_DATABASE_PORT", value) for value in ("x", "0", "65536"))

@@ -72,12 +72,12 @@ def test_a_key_is_read_however_it_is_typed(spelling) -> None:
     ],
 )
 def test_what_is_no_key_reads_as_none(change) -> None:
-    """Anything else is no key, and raises nothing."""
+    """Anything else is not a key, and raises no exception."""
     assert licence_keys.canonical(change(_key_with("01"))) is None
 
 
 def test_a_changed_symbol_is_noticed() -> None:
-    """Wrong check symbols are told before any database is asked."""
+    """Wrong check symbols are found without the database."""
     key = licence_keys.generate()
     wrong = key[:-1] + ("0" if key[-1] != "0" else "1")
 

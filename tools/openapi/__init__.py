@@ -1,4 +1,4 @@
-"""The description of the API (OpenAPI 3.1), made from the functions' own models and examples.
+"""The API's description (OpenAPI 3.1), made from the functions' own models and from examples.
 
 `python -m tools.openapi` writes shared/permit/openapi.json, which docs/openapi.json points at.
 """
@@ -16,7 +16,7 @@ from tools.openapi.schemas import schemas
 
 DOCUMENT = PROJECT / "shared" / "permit" / "openapi.json"
 EXAMPLES = PROJECT / "docs" / "examples.json"
-# Whose operations these are, in the order of the page.
+# The group of each function's operations, in the order of the page.
 TAGS = {
     "licence_check": ("Applications", "What a shipped application asks: one call, signed."),
     "login": ("Sign-in", "Tokens for people."),
@@ -36,7 +36,7 @@ durations ISO 8601. Lists have `items` and `next_cursor`. A request that creates
 
 
 def document(examples: list[dict[str, Any]]) -> dict[str, Any]:
-    """The whole description; `examples` are what was sent and answered, by operation."""
+    """The whole description; `examples` has what was sent and answered, by operation."""
     shown = {example["operation"]: example for example in examples}
     served = [(function, operation) for function in TAGS for operation in operations(function)]
     described, names = schemas(operation for _, operation in served)

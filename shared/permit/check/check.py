@@ -16,7 +16,7 @@ _CLAIM_ATTEMPTS = 4
 
 
 class CheckOutcome(NamedTuple):
-    """What is answered to a check."""
+    """The answer to a check."""
 
     verdict: Verdict
     checked_at: datetime

@@ -24,11 +24,11 @@ class DeviceSpec(Contract):
         | None
     ) = None
     """Hashes of the machine's parts by a name for each, by which a policy may recognise a
-    machine whose fingerprint has changed (`matching`). Null: what is known of them stays."""
+    machine whose fingerprint has changed (`matching`). Null: the known ones stay."""
     name: Name | None = None
-    """What people call the machine, in lists. Null: the name that is known stays."""
+    """What people call the machine, in lists. Null: the known name stays."""
     platform: Name | None = None
-    """What the machine runs, for people, in lists. Null: what is known stays."""
+    """What the machine runs, for people, in lists. Null: the known one stays."""
 
     def as_sent(self) -> DeviceSent:
         return DeviceSent(
@@ -40,5 +40,5 @@ class DeviceSpec(Contract):
 
 
 def fingerprint_hash(fingerprint: str) -> bytes:
-    """What is stored of a fingerprint, and what a proof's `dev` says of it."""
+    """The SHA-256 that is stored for a fingerprint, and that a proof's `dev` shows."""
     return hashlib.sha256(fingerprint.encode()).digest()

@@ -35,7 +35,7 @@ class UsageSent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UsageOutcome:
-    """What is answered to a usage."""
+    """The answer to a usage."""
 
     verdict: Verdict
     """Valid where the licence is in force, allowed or not."""
@@ -59,7 +59,7 @@ def use(database: Database, key: str, sent: UsageSent, question: Question) -> Us
         verdict = judge_term(facts, question)
         if not verdict.valid:
             return _uncounted(verdict, facts)
-        if facts.starts_at is None:  # its first check begins the term, and a usage is none
+        if facts.starts_at is None:  # only a check begins the term
             return _uncounted(NOT_STARTED, facts)
         counted = queries.count_usage(
             database,

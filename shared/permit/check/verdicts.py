@@ -30,7 +30,7 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Guard:
-    """A verdict, and when it is the one."""
+    """A verdict, and the condition under which it applies."""
 
     verdict: Verdict
     applies: Callable[[LicenceFacts, Question], bool]
@@ -154,7 +154,7 @@ _GUARDS = (*_GUARDS_BEFORE_THE_DEVICE, *_GUARDS_OF_THE_DEVICE, *_GUARDS_OF_THE_T
 
 
 def judge(facts: LicenceFacts, question: Question) -> Verdict:
-    """The verdict; a device without a seat is judged as if it were to take the next one."""
+    """The verdict; a device without a seat is judged as if it took the next one."""
     for guard in _GUARDS:
         if guard.applies(facts, question):
             return guard.verdict
@@ -170,5 +170,5 @@ def judge_term(facts: LicenceFacts, question: Question) -> Verdict:
 
 
 def is_decided_without_device(verdict: Verdict) -> bool:
-    """Whether no device, whatever is found out about it, changes this verdict."""
+    """Whether the verdict is this one whatever device asks."""
     return verdict is NOT_FOUND or any(g.verdict is verdict for g in _GUARDS_BEFORE_THE_DEVICE)

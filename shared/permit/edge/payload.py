@@ -13,7 +13,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Context(Protocol):
-    """Lambda's context: of it the edge needs the time that is left."""
+    """Lambda's context; the edge needs only the time that is left."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 
@@ -33,12 +33,12 @@ class Request:
 
     @property
     def route(self) -> str:
-        """Of the API, as `ANY /v1/licences/{licence_id}`."""
+        """The API's route, such as `ANY /v1/licences/{licence_id}`."""
         return self._context["routeKey"]
 
     @property
     def host(self) -> str:
-        """The name of the API that was asked."""
+        """The API's host name that the caller used."""
         return self._context["domainName"]
 
     @property
@@ -47,7 +47,7 @@ class Request:
 
     @cached_property
     def headers(self) -> Mapping[str, str]:
-        """By names in lower case: API Gateway sends them so, `sam local start-api` does not."""
+        """By name in lower case: API Gateway sends them so, `sam local start-api` does not."""
         return {name.lower(): text for name, text in self._event["headers"].items()}
 
     @property
@@ -56,7 +56,7 @@ class Request:
 
     @property
     def raw_body(self) -> str:
-        """As it came, which may be in base64."""
+        """As it came, possibly in base64."""
         return self._event.get("body") or ""
 
     @property
@@ -68,7 +68,7 @@ class Request:
 
 
 class Response(NamedTuple):
-    """An answer of text, or of none."""
+    """An answer with a body of text, or with none."""
 
     status_code: int
     content_type: str | None = None

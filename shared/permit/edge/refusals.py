@@ -16,7 +16,7 @@ class UnsupportedMediaType(Refusal):
 
 
 class OriginNotProven(Refusal):
-    """The request came to us directly, and this deployment answers what CloudFront passes on."""
+    """The request came directly, and this deployment answers only what CloudFront passes on."""
 
     status = 403
     code = "origin_not_proven"
@@ -41,7 +41,7 @@ class MethodNotAllowed(Refusal):
 
 
 class NotAuthenticated(Refusal):
-    """No access token or API key, or none that is good now: told apart nowhere outside the log."""
+    """No access token or API key, or not a good one: only the log tells which."""
 
     status = 401
     code = "not_authenticated"
@@ -54,7 +54,7 @@ class NotAuthenticated(Refusal):
 
 
 class NotPermitted(Refusal):
-    """The caller is known, and his role may not do this."""
+    """The caller is known, and their role may not do this."""
 
     status = 403
     code = "not_permitted"

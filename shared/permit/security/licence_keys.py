@@ -9,8 +9,8 @@ _SYMBOLS = 30
 _GROUP = 6
 
 _KNOWN = frozenset(ALPHABET)
-# One pass over the text: drop hyphens and spaces, raise the case, read the look-alikes. It has
-# every symbol, and None to drop one: Python looks up a missing or an empty one at an extra cost.
+# One pass over the text: drop hyphens and spaces, raise the case, read the look-alikes. It names
+# every symbol, and None to drop one: missing or empty entries cost Python more.
 _READING = str.maketrans(
     {
         **{symbol: symbol for symbol in ALPHABET},
@@ -31,7 +31,7 @@ def generate() -> str:
 
 
 def canonical(text: str) -> str | None:
-    """The 30 canonical symbols, or None when no key reads like this or its check symbols differ."""
+    """The 30 canonical symbols, or None if this is not a key or its check symbols differ."""
     symbols = text.translate(_READING)
     # The alphabet is ASCII, so a look-alike from another script ends here.
     if len(symbols) != _SYMBOLS or not _KNOWN.issuperset(symbols):
@@ -46,7 +46,7 @@ def digest(canonical_key: str) -> bytes:
 
 
 def hint(canonical_key: str) -> str:
-    """What a person may recognise a key by."""
+    """The part of a key by which people recognise it."""
     return canonical_key[-5:]
 
 
