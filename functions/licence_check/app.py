@@ -13,8 +13,8 @@ from permit.check.device_spec import DeviceSpec, Fingerprint, LicenceKey, finger
 from permit.check.facts import LicenceFacts
 from permit.check.proofs import ProofKeys, prove, prove_usage
 from permit.check.usage import UsageSent
-from permit.check.verdicts import Question
-from permit.contracts import Answer, Contract, Day, Entitlement, Id, bounded
+from permit.check.verdicts import MISTYPED, Question
+from permit.contracts import Answer, Contract, Day, Entitlement, Id, Items, bounded
 from permit.db import Database
 from permit.edge.api import Api, answer
 from permit.edge.payload import Context, Response
@@ -24,14 +24,14 @@ from permit.settings import CheckSettings
 
 class CheckRequest(Contract):
     key: LicenceKey
-    """The licence key. Case, hyphens, spaces and the look-alikes I, L and O do not matter."""
+    """The licence key. Case, width, dashes, blanks and the look-alikes I, L and O do not matter."""
     product: Annotated[str, bounded(1, 64)] | None = None
     """The code of the product that asks; a licence for another product answers
     `PRODUCT_MISMATCH`. Null: not compared."""
     device: DeviceSpec | None = None
     """The machine that asks; it takes a seat if it has none and the policy gives it one. Null:
     no machine, which most policies refuse with `DEVICE_REQUIRED`."""
-    entitlements: Annotated[list[Entitlement], Field(max_length=200)] | None = None
+    entitlements: Annotated[list[Entitlement], Items(0, 200)] | None = None
     """The features that this run needs: the licence must grant every one. Null: none are needed."""
     version_date: Day | None = None
     """When this version of the program was built, for licences that cover versions up to their
@@ -43,7 +43,7 @@ class CheckRequest(Contract):
 
 class ReleaseRequest(Contract):
     key: LicenceKey
-    """The licence key. Case, hyphens, spaces and the look-alikes I, L and O do not matter."""
+    """The licence key. Case, width, dashes, blanks and the look-alikes I, L and O do not matter."""
     fingerprint: Fingerprint | None = None
     """The fingerprint of the device that gives its seat back, as the check had it. Null:
     `device_id` names the device."""
@@ -60,7 +60,7 @@ class ReleaseRequest(Contract):
 
 class UsageRequest(Contract):
     key: LicenceKey
-    """The licence key. Case, hyphens, spaces and the look-alikes I, L and O do not matter."""
+    """The licence key. Case, width, dashes, blanks and the look-alikes I, L and O do not matter."""
     meter: Entitlement
     """The name of the meter, in the policy or the licence."""
     quantity: Annotated[int, Field(ge=1, le=10**12)] = 1
@@ -101,6 +101,14 @@ class UsageAnswer(Answer):
     proof: str | None
     """The answer, signed: a compact JWS that verifies with the tenant's public keys. Null where
     no licence has the key. It is valid for ten minutes."""
+
+
+class UnknownKeyUsage(UsageAnswer):
+    """With NOT_FOUND."""
+
+    mistyped: bool
+    """Whether the key has a typing error, as its check symbols do not fit, or is no key at all;
+    false where it could be one, and no licence has it."""
 
 
 class CheckedLicence(Answer):
@@ -168,6 +176,14 @@ class CheckAnswer(Answer):
     the licence or the seat ends earlier; otherwise for ten minutes."""
 
 
+class UnknownKeyAnswer(CheckAnswer):
+    """With NOT_FOUND."""
+
+    mistyped: bool
+    """Whether the key has a typing error, as its check symbols do not fit, or is no key at all;
+    false where it could be one, and no licence has it."""
+
+
 class FullAnswer(CheckAnswer):
     """With TOO_MANY_DEVICES, where the policy's `self_service` is on."""
 
@@ -187,6 +203,14 @@ class ReleaseAnswer(Answer):
     available_at: datetime | None
     """With `RELEASE_LIMIT`: when the next release will be possible; null if never. Null with any
     other code."""
+
+
+class UnknownKeyRelease(ReleaseAnswer):
+    """With NOT_FOUND."""
+
+    mistyped: bool
+    """Whether the key has a typing error, as its check symbols do not fit, or is no key at all;
+    false where it could be one, and no licence has it."""
 
 
 settings = CheckSettings.from_environment()
@@ -232,14 +256,15 @@ def release() -> Response:
         request.device_id,
     )
     api.note(code=outcome.code)
-    return answer(
-        ReleaseAnswer(
-            released=outcome.code == "RELEASED",
-            code=outcome.code,
-            devices_used=outcome.devices_used,
-            available_at=outcome.available_at,
-        )
+    released = ReleaseAnswer(
+        released=outcome.code == "RELEASED",
+        code=outcome.code,
+        devices_used=outcome.devices_used,
+        available_at=outcome.available_at,
     )
+    if outcome.code == "NOT_FOUND":
+        released = UnknownKeyRelease(**released.model_dump(), mistyped=outcome.mistyped)
+    return answer(released)
 
 
 @api.post("/v1/licences/usage")
@@ -267,19 +292,20 @@ def use() -> Response:
         nonce=request.nonce,
         base_url=api.base_url(settings.public_url),
     )
-    return answer(
-        UsageAnswer(
-            valid=outcome.verdict.valid,
-            code=outcome.verdict.code,
-            detail=outcome.verdict.detail,
-            allowed=outcome.allowed,
-            used=outcome.used,
-            limit=outcome.limit,
-            resets_at=outcome.resets_at,
-            nonce=request.nonce,
-            proof=proof,
-        )
+    used = UsageAnswer(
+        valid=outcome.verdict.valid,
+        code=outcome.verdict.code,
+        detail=outcome.verdict.detail,
+        allowed=outcome.allowed,
+        used=outcome.used,
+        limit=outcome.limit,
+        resets_at=outcome.resets_at,
+        nonce=request.nonce,
+        proof=proof,
     )
+    if outcome.facts is None:
+        used = UnknownKeyUsage(**used.model_dump(), mistyped=outcome.verdict is MISTYPED)
+    return answer(used)
 
 
 def _check_answer(outcome: CheckOutcome, nonce: str | None, proof: str | None) -> CheckAnswer:
@@ -294,7 +320,9 @@ def _check_answer(outcome: CheckOutcome, nonce: str | None, proof: str | None) -
         "device": None if facts is None else _device_answer(facts),
         "proof": proof,
     }
-    if facts is None or verdict.code != "TOO_MANY_DEVICES" or facts.seated_devices is None:
+    if facts is None:
+        return UnknownKeyAnswer.model_validate({**fields, "mistyped": verdict is MISTYPED})
+    if verdict.code != "TOO_MANY_DEVICES" or facts.seated_devices is None:
         return CheckAnswer.model_validate(fields)
     return FullAnswer.model_validate({**fields, "devices": facts.seated_devices})
 

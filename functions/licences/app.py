@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from permit.check.device_spec import DeviceSpec, LicenceKey
 from permit.contracts import (
@@ -13,6 +13,7 @@ from permit.contracts import (
     Entitlement,
     Id,
     Instant,
+    Items,
     Name,
     Overlap,
     Reasoned,
@@ -44,13 +45,16 @@ from permit.licences.rows import Device, Licence, MeterUsage, Status
 from permit.licences.terms import LicenceRequest, LicenceTerms, MeterAnswer
 from permit.paging import PageAnswer, PageQuery, page, place
 from permit.people.callers import Caller
+from permit.security import licence_keys
 from permit.settings import VendorSettings
 
 _MOST_IN_A_BATCH = 1_000
 
 
 class Batch(Contract):
-    licences: Annotated[list[LicenceRequest], Field(min_length=1, max_length=_MOST_IN_A_BATCH)]
+    largest_body = 1024 * 1024
+
+    licences: Annotated[list[LicenceRequest], Items(1, _MOST_IN_A_BATCH)]
     """The licences to issue: all of them, or none if one cannot be issued."""
 
 
@@ -93,8 +97,8 @@ class KeyRotation(Reasoned):
 
 class KeyRequest(Contract):
     key: LicenceKey
-    """The licence key, current or replaced. Case, hyphens, spaces and the look-alikes I, L and O
-    do not matter."""
+    """The licence key, current or replaced. Case, width, dashes, blanks and the look-alikes
+    I, L and O do not matter."""
 
 
 class LicenceQuery(PageQuery):
@@ -115,9 +119,12 @@ class LicenceQuery(PageQuery):
     last five symbols, in any case."""
 
     def as_filter(self) -> LicenceFilter:
-        given = self.model_dump(exclude={"limit", "cursor", "holder", "q"})
+        given = self.model_dump(exclude={"limit", "cursor", "holder", "key_hint", "q"})
         return LicenceFilter(
-            **given, holder=self.holder and fold(self.holder), q=self.q and fold(self.q)
+            **given,
+            holder=self.holder and fold(self.holder),
+            key_hint=self.key_hint and licence_keys.read(self.key_hint),
+            q=self.q and fold(self.q),
         )
 
 

@@ -2,14 +2,13 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar, cast, get_type_hints
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, cast, get_type_hints
 from uuid import UUID
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,10 +16,11 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     create_model,
+    model_validator,
 )
 from pydantic_core import core_schema
 
-from permit.errors import InvalidRequest
+from permit.errors import MOST_FAULTS, InvalidRequest
 from permit.folding import read_email
 
 if TYPE_CHECKING:
@@ -40,12 +40,42 @@ _DEEPEST = 32  # levels; the serialiser of answers gives up at about 250
 _SECONDS = (365.25 * 86400, 30.4375 * 86400, 7 * 86400, 86400, 3600, 60, 1)
 
 
+Fields = dict[str, Any]
 Request = TypeVar("Request", bound="Contract")
 
 
 def bounded(minimum: int, maximum: int) -> StringConstraints:
     """Text of so many characters that Postgres can store."""
     return StringConstraints(min_length=minimum, max_length=maximum, pattern=_NO_NUL)
+
+
+class Items:
+    """A list of so many items. They are looked at in pieces, up to the first piece with a fault.
+
+    Pydantic keeps an error for each fault that it finds: of a long list these could be too many.
+    """
+
+    def __init__(self, minimum: int, maximum: int) -> None:
+        self._minimum, self._maximum = minimum, maximum
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: "GetCoreSchemaHandler"
+    ) -> "CoreSchema":
+        bounds = {"min_length": self._minimum, "max_length": self._maximum}
+        listed = cast("CoreSchema", {**handler(source), **bounds})
+        return core_schema.no_info_wrap_validator_function(self._validate, listed)
+
+    def _validate(self, sent: Any, handler: Callable[[Any], list[Any]]) -> list[Any]:
+        if not isinstance(sent, list) or len(cast("list[Any]", sent)) <= MOST_FAULTS:
+            return handler(sent)
+        whole, validated = cast("list[Any]", sent), list[Any]()
+        for start in range(0, min(len(whole), self._maximum), MOST_FAULTS):
+            end = start + MOST_FAULTS
+            try:
+                validated += handler(whole[start:end])
+            except ValidationError:
+                return handler(whole[:end])  # which fails again, with the right indices
+        return validated if len(whole) <= self._maximum else handler(whole)
 
 
 class _Discreet:
@@ -60,6 +90,9 @@ class _Discreet:
 class Contract(_Discreet, BaseModel):
     """A request: strict, closed, immutable. An unknown field is an error, not a typo to ignore."""
 
+    largest_body: ClassVar[int] = 64 * 1024
+    """In bytes: a longer one is refused before it is parsed."""
+
     model_config = ConfigDict(
         strict=True,
         extra="forbid",
@@ -67,6 +100,17 @@ class Contract(_Discreet, BaseModel):
         hide_input_in_errors=True,
         defer_build=True,  # built by the first request that needs it, not by every cold start
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_few_unknown_fields(cls, sent: object) -> object:
+        """Drops unknown fields beyond those that are told: pydantic keeps an error for each."""
+        fields = cast("Fields", sent)
+        if not isinstance(sent, dict) or len(fields) <= MOST_FAULTS:
+            return fields
+        unknown = [name for name in fields if name not in cls.model_fields]
+        dropped = set(unknown[MOST_FAULTS:])
+        return {name: value for name, value in fields.items() if name not in dropped}
 
 
 class Query(Contract):
@@ -179,37 +223,51 @@ Term = Annotated[str, _Duration("PT1S", "P100Y")]
 SeatTtl = Annotated[str, _Duration("PT2S", "P1Y")]
 Lease = Annotated[str, _Duration("PT1S", "P1Y")]
 Overlap = Annotated[str, _Duration("PT0S", "P1Y")]
-_DAY_WORDS = "a date, as 2026-11-22"
+_DAY_WORDS = "a date, as 2026-11-22, or an RFC 3339 time with its offset, whose day in UTC counts"
+# RFC 3339 knows offsets up to 23:59; Postgres refuses more than these, and no country has one.
+_WIDEST_OFFSET = timedelta(hours=15, minutes=59)
 # Leaves room to add any duration: RFC 3339 and Python have no years of five digits.
 _INSTANT_WORDS = (
-    "an RFC 3339 time with its offset, as 2026-11-22T08:00:00Z, from the year 1970 to 8999"
+    "an RFC 3339 time with its offset, of less than 16 hours, as 2026-11-22T08:00:00Z, "
+    "from the year 1970 to 8999"
 )
 
 
 def _read_day(value: object) -> date:
-    if isinstance(value, date):
+    if isinstance(value, date) and not isinstance(value, datetime):
         return value
     if isinstance(value, str) and re.fullmatch(_DAY, value, re.ASCII):
         with suppress(ValueError):  # no such day; Python's own message may quote the value
             return date.fromisoformat(value)
+    with suppress(ValueError):
+        return read_instant(value).astimezone(UTC).date()
     raise ValueError(f"must be {_DAY_WORDS}")
 
 
-def _read_instant(value: object) -> datetime:
+def read_instant(value: object) -> datetime:
+    """A time that Postgres knows too. Raises ValueError."""
     with suppress(ValueError):
-        instant = datetime.fromisoformat(value) if isinstance(value, str) else value
-        if isinstance(instant, datetime) and instant.tzinfo and 1970 <= instant.year < 9000:
+        # RFC 3339 has "t" and "z" in either case.
+        instant = datetime.fromisoformat(value.upper()) if isinstance(value, str) else value
+        if isinstance(instant, datetime) and _is_storable(instant):
             return instant
     raise ValueError(f"must be {_INSTANT_WORDS}")
 
 
+def _is_storable(instant: datetime) -> bool:
+    offset = instant.utcoffset()
+    if offset is None or not 1970 <= instant.year < 9000:
+        return False
+    return abs(offset) <= _WIDEST_OFFSET and not offset % timedelta(minutes=1)
+
+
 Day = Annotated[date, BeforeValidator(_read_day), Words(_DAY_WORDS)]
-Instant = Annotated[datetime, BeforeValidator(_read_instant), Words(_INSTANT_WORDS)]
+Instant = Annotated[datetime, BeforeValidator(read_instant), Words(_INSTANT_WORDS)]
 
 
-def _storable(value: dict[str, Any]) -> dict[str, Any]:
+def _storable(value: object) -> object:
     """Refuses what jsonb would (NUL, lone surrogates, NaN, at any depth), and too deep nesting."""
-    level: list[Any] = [value]
+    level: list[Any] = [value] if isinstance(value, Mapping) else []  # pydantic refuses the others
     for _ in range(_DEEPEST):
         below: list[Any] = []
         for item in level:
@@ -225,7 +283,7 @@ def _storable(value: dict[str, Any]) -> dict[str, Any]:
         level = below
     if level:
         raise ValueError(f"must not be nested deeper than {_DEEPEST} levels")
-    return value
+    return cast("object", value)
 
 
 def _is_unicode(text: str) -> bool:
@@ -236,7 +294,8 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-StorableObject = Annotated[dict[str, Any], AfterValidator(_storable)]
+# Looked at first: pydantic would keep an error for each name that is no Unicode.
+StorableObject = Annotated[dict[str, Any], BeforeValidator(_storable)]
 
 
 def validate(contract: type[Request], parsed: object) -> Request:

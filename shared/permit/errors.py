@@ -10,6 +10,9 @@ from typing import Any, ClassVar
 
 import psycopg
 
+MOST_FAULTS = 20
+"""Of a request, that are told: what is wrong beyond them is not looked for."""
+
 
 class Refusal(Exception):
     """An expected refusal: an HTTP status, a stable code and a sentence for people."""

@@ -11,9 +11,10 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from permit.errors import MOST_FAULTS
+
 Schema = dict[str, Any]
 
-_MOST_FAULTS = 20
 _LONGEST_FIELD = 200  # characters
 _MEMBERS_NAME = "[key]"  # pydantic's mark that the name of an object's member is wrong
 _UNSTORABLE = {  # what `bounded` text may not have, whatever its length
@@ -40,7 +41,7 @@ def faults(contract: type[BaseModel], error: ValidationError) -> list[tuple[str,
     for problem in error.errors(include_input=False, include_url=False):
         path, message = _fault(schema, problem)
         found.setdefault(_field(path), message)
-        if len(found) == _MOST_FAULTS:
+        if len(found) == MOST_FAULTS:
             break
     return list(found.items())
 

@@ -8,8 +8,13 @@ _INVISIBLE = "Cf"
 
 
 def fold(text: str) -> str:
-    """The form in which texts are compared where case does not matter: NFC, then case-folded."""
-    return unicodedata.normalize("NFC", text).casefold()
+    """The form in which texts are compared where case does not matter: NFC, then case-folded.
+
+    The i of Turkish is one letter with that of everybody else, with or without its dot: whoever
+    searches for `istanbul` means `İstanbul` too.
+    """
+    folded = unicodedata.normalize("NFC", text).casefold()
+    return folded.replace("i\u0307", "i").replace("ı", "i")
 
 
 def read_email(text: str) -> str:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from permit.contracts import Answer, Query, bounded
+from permit.contracts import Answer, Query, bounded, read_instant
 from permit.errors import InvalidRequest
 
 Row = TypeVar("Row")
@@ -67,12 +67,10 @@ def place(query: PageQuery) -> Place:
             raise ValueError("not of ours")
         instant, row = decoded  # pyright: ignore[reportUnknownVariableType]
         found = Place(
-            instant=datetime.fromisoformat(str(instant)),  # pyright: ignore[reportUnknownArgumentType]
+            instant=read_instant(instant),  # pyright: ignore[reportUnknownArgumentType]
             id=UUID(str(row)),  # pyright: ignore[reportUnknownArgumentType]
             at_most=query.limit,
         )
-        if found.instant is None or found.instant.tzinfo is None:
-            raise ValueError("not of ours")
     except (binascii.Error, ValueError, RecursionError):
         raise InvalidRequest(("cursor", "must be the next_cursor of a list")) from None
     return found

@@ -1,6 +1,7 @@
 """Bodies that are no JSON object: the check and the release answer every one with 422."""
 
 import base64
+import gzip
 import json
 from typing import Any
 
@@ -36,11 +37,12 @@ NOT_JSON = {
     "NaN within": '{"key": "x", "version_date": NaN}',
     "infinity": '{"key": "x", "version_date": -Infinity}',
     "a number without end": '{"key": "x", "version_date": ' + "9" * 10_000 + "}",
-    "deep": nested(1_000_000),
-    "deep within": '{"key": ' + nested(100_000) + "}",
-    "open and deep": '{"a":' * 100_000,
+    "deep": nested(30_000),
+    "deep within": '{"key": ' + nested(30_000) + "}",
+    "open and deep": '{"a":' * 13_000,
     "NUL": "\x00",
-    "a byte order mark": '\ufeff{"key": "x"}',
+    "two byte order marks": '\ufeff\ufeff{"key": "x"}',
+    "a byte order mark within": '{"key": \ufeff"x"}',
 }
 
 
@@ -76,6 +78,41 @@ def test_a_base64_body_is_read(deployment: Deployment) -> None:
 
     assert "VALID" == answer.body["code"]
     assert [("Büro \U0001f4bb",)] == deployment.sql("SELECT name FROM permit.devices")
+
+
+@pytest.mark.parametrize("is_base64", [False, True])
+def test_a_byte_order_mark_is_no_part_of_the_body(deployment: Deployment, is_base64: bool) -> None:
+    """As editors and shells of Windows put it before whatever they send."""
+    body = {"key": deployment.vendor.licence()["key"], "device": {"fingerprint": FINGERPRINT}}
+    text = "\ufeff" + json.dumps(body)
+    raw = base64.b64encode(text.encode()).decode() if is_base64 else text
+
+    answer = sent(deployment, "check", raw_body=raw, is_base64=is_base64)
+
+    assert "VALID" == answer.body["code"]
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "deflate, gzip"])
+def test_a_compressed_body(deployment: Deployment, route: str, encoding: str) -> None:
+    """415, which says what is wrong: not that the body is no JSON."""
+    raw = base64.b64encode(gzip.compress(b'{"key": "x"}')).decode()
+    headers = {"content-encoding": encoding}
+
+    answer = sent(deployment, route, raw_body=raw, is_base64=True, headers=headers)
+
+    assert_refused(answer, "content-encoding", status=415)
+    assert "unsupported_encoding" == answer.body["code"]
+    assert "identity" == answer.headers["accept-encoding"]
+
+
+def test_a_body_that_is_declared_as_it_is(deployment: Deployment) -> None:
+    """`identity` is no compression."""
+    body = {"key": deployment.vendor.licence()["key"], "device": {"fingerprint": FINGERPRINT}}
+
+    answer = sent(deployment, "check", body, headers={"content-encoding": "identity"})
+
+    assert "VALID" == answer.body["code"]
 
 
 @pytest.mark.parametrize("route", ROUTES)

@@ -217,9 +217,11 @@ def test_a_usage_needs_a_licence_in_force(
 
 def test_an_unknown_key_uses_nothing(deployment: Deployment, vendor: Vendor) -> None:
     """NOT_FOUND, without a proof."""
-    answer = use(deployment, {"key": "nonsense"})
+    for key, mistyped in (("nonsense", True), ("012345-6789AB-CDEFGH-JKMNPQ-RSTVTR", False)):
+        answer = use(deployment, {"key": key})
 
-    assert ("NOT_FOUND", False, None) == (answer["code"], answer["allowed"], answer["proof"])
+        assert ("NOT_FOUND", False, None) == (answer["code"], answer["allowed"], answer["proof"])
+        assert mistyped == answer["mistyped"] == answer["detail"].startswith("The key is mistyped")
 
 
 @pytest.mark.parametrize(

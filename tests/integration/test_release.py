@@ -13,12 +13,13 @@ DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 
 
-def answer(code: str, *, used: int | None, at: str | None = None) -> dict[str, Any]:
+def answer(code: str, *, used: int | None, at: str | None = None, **more: bool) -> dict[str, Any]:
     return {
         "released": code == "RELEASED",
         "code": code,
         "devices_used": used,
         "available_at": at,
+        **more,
     }
 
 
@@ -49,9 +50,9 @@ def test_an_unknown_key_tells_nothing(deployment: Deployment) -> None:
     """Neither an unknown key nor a mistyped one says whether the device exists."""
     deployment.check(deployment.vendor.licence()["key"])
 
-    for key in ("012345-6789AB-CDEFGH-JKMNPQ-RSTVTR", "no key at all"):
+    for key, mistyped in (("012345-6789AB-CDEFGH-JKMNPQ-RSTVTR", False), ("no key at all", True)):
         released = deployment.release(key, fingerprint=FINGERPRINT)
-        assert answer("NOT_FOUND", used=None) == released
+        assert answer("NOT_FOUND", used=None, mistyped=mistyped) == released
     assert "seated" == state(deployment)
 
 

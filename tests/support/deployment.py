@@ -163,7 +163,7 @@ class Deployment:
         event = _event(
             method, path, body, token, dict(query or {}), dict(headers or {}), source_ip, raw_body
         )
-        match = _ROUTES.find(method, path)
+        match = ROUTES.find(method, path)
         assert match, f"no route takes {method} {path}"
         return _answer(self.invoke(match.function.name, event))
 
@@ -335,7 +335,7 @@ class Vendor:
 
 # Which function each HTTP event is for.
 FUNCTION_OF = {name: function_of(name) for name, event in events().items() if "routeKey" in event}
-_ROUTES = Routes(read_functions(written(), PROJECT))
+ROUTES = Routes(read_functions(written(), PROJECT))
 
 
 def _event(

@@ -66,12 +66,16 @@ def test_every_route_answers_the_methods_that_callers_know() -> None:
 @pytest.mark.parametrize("event", ALLOWED)
 def test_another_method_is_answered_with_allow(deployment: Deployment, event: str) -> None:
     """405 as a problem, with what the path does answer; nothing is done."""
-    for method in set(METHODS) - {*ALLOWED[event].split(", ")}:
+    described = {*ALLOWED[event].split(", ")}
+    allowed = described | ({"HEAD"} if "GET" in described else set())
+    for method in set(METHODS) - allowed:
         answer = deployment.send(event, method=method)
 
-        assert (405, "method_not_allowed") == (answer.status, answer.body["code"])
-        assert ALLOWED[event] == answer.headers["allow"]
-        assert set(answer.body) == SHAPE
+        assert 405 == answer.status
+        assert ", ".join(sorted(allowed)) == answer.headers["allow"]
+        if method != "HEAD":  # to which no body is answered
+            assert "method_not_allowed" == answer.body["code"]
+            assert set(answer.body) == SHAPE
 
 
 UNKNOWN = ("/", "/v1", "/v1/unknown", "//v1/login", "/v1/login/", "/v1/%")
@@ -106,7 +110,7 @@ def test_an_unknown_path_is_not_found(deployment: Deployment, event: str, path: 
         ({"raw_body": "null"}, 422),
         ({"raw_body": "%%%", "is_base64": True}, 422),
         ({"raw_body": "/w==", "is_base64": True}, 422),
-        ({"raw_body": "[" * 100_000}, 422),
+        ({"raw_body": "[" * 50_000}, 422),
         ({"raw_body": '{"a": NaN}'}, 422),
         ({"raw_body": '{"a": ' + "9" * 10_000 + "}"}, 422),
         ({"raw_body": "a=b", "headers": {"content-type": "text/plain"}}, 415),

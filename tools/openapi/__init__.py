@@ -30,9 +30,11 @@ _INTRODUCTION = """License as a Service. A vendor signs in, issues licences for 
 its shipped applications ask "may this copy run here?" and get a signed answer in one call.
 
 Errors are RFC 9457 problems with a stable `code`. What API Gateway itself answers (404 for an
-unknown route, 413, 429, 503) has a `message` instead. Times are RFC 3339 in UTC, ids UUIDs,
-durations ISO 8601. Lists have `items` and `next_cursor`. A request that creates takes an
-`Idempotency-Key`: sent again within 24 hours it gets its first answer, byte for byte."""
+unknown route, 413 beyond 10 MB, 429, 503) has a `message` instead. A body is at most 64 KiB, or
+what its operation says, and never compressed. What answers GET answers HEAD too. Times
+are RFC 3339 in UTC, ids UUIDs, durations ISO 8601. Lists have `items` and `next_cursor`. A
+request that creates takes an `Idempotency-Key`: sent again within 24 hours it gets its first
+answer, byte for byte."""
 
 
 def document(examples: list[dict[str, Any]]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ _OPEN = (
         path="/v1/licences/check",
         run="check",
         request="CheckRequest",
-        answers=("CheckAnswer", "FullAnswer"),
+        answers=("CheckAnswer", "FullAnswer", "UnknownKeyAnswer"),
     ),
     Open(
         function="licence_check",
@@ -64,7 +64,7 @@ _OPEN = (
         path="/v1/licences/release",
         run="release",
         request="ReleaseRequest",
-        answers=("ReleaseAnswer",),
+        answers=("ReleaseAnswer", "UnknownKeyRelease"),
     ),
     Open(
         function="licence_check",
@@ -72,7 +72,7 @@ _OPEN = (
         path="/v1/licences/usage",
         run="use",
         request="UsageRequest",
-        answers=("UsageAnswer",),
+        answers=("UsageAnswer", "UnknownKeyUsage"),
         refuses=(IdempotencyKeyReused,),
     ),
     Open(

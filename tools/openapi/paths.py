@@ -8,7 +8,13 @@ from pydantic import BaseModel
 from permit.contracts import Contract
 from permit.edge import idempotency
 from permit.edge.operations import Operation
-from permit.edge.refusals import NotAuthenticated, NotPermitted, UnsupportedMediaType
+from permit.edge.refusals import (
+    BodyTooLarge,
+    NotAuthenticated,
+    NotPermitted,
+    UnsupportedEncoding,
+    UnsupportedMediaType,
+)
 from permit.errors import IdempotencyKeyReused, InvalidRequest, NotFound, Refusal
 from permit.people.callers import WITHOUT_SECOND_FACTOR
 from permit.people.refusals import NotAUser, ProofOfSelfRequired, SecondFactorMissing
@@ -95,7 +101,11 @@ def _body(
     if "request" in example:
         content["example"] = example["request"]
     is_needed = any(field.is_required() for field in request.model_fields.values())
-    return {"required": is_needed, "content": {"application/json": content}}
+    return {
+        "description": f"At most {request.largest_body // 1024:,} KiB.",
+        "required": is_needed,
+        "content": {"application/json": content},
+    }
 
 
 def _responses(
@@ -131,7 +141,9 @@ def _refusals(operation: Operation) -> Iterator[type[Refusal]]:
         yield NotFound
     yield from operation.refuses
     if operation.request is not None:
+        yield BodyTooLarge
         yield UnsupportedMediaType
+        yield UnsupportedEncoding
     if operation.request is not None or operation.query is not None or operation.creates:
         yield InvalidRequest
     if operation.creates:

@@ -1,15 +1,24 @@
 """How a device and a licence key are named in requests."""
 
 import hashlib
-from typing import Annotated
+from itertools import islice
+from typing import Annotated, Any, cast
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from permit.check.facts import DeviceSent
 from permit.contracts import Contract, Name, bounded
 
 LicenceKey = Annotated[str, bounded(1, 256)]
 Fingerprint = Annotated[str, bounded(16, 256)]
+_MOST_COMPONENTS = 16
+
+
+def _one_too_many_at_most(sent: Any) -> Any:
+    """Pydantic looks at every member before it counts them, and keeps an error for each."""
+    if not isinstance(sent, dict):
+        return sent
+    return dict(islice(cast("dict[str, Any]", sent).items(), _MOST_COMPONENTS + 1))
 
 
 class DeviceSpec(Contract):
@@ -19,7 +28,8 @@ class DeviceSpec(Contract):
     components: (
         Annotated[
             dict[Annotated[str, bounded(1, 64)], Annotated[str, bounded(1, 256)]],
-            Field(max_length=16),
+            Field(max_length=_MOST_COMPONENTS),
+            BeforeValidator(_one_too_many_at_most),
         ]
         | None
     ) = None

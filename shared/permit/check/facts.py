@@ -97,6 +97,7 @@ class ReleaseOutcome:
     code: str
     devices_used: int | None
     available_at: datetime | None
+    mistyped: bool = False
 
 
 class DeviceSent(NamedTuple):

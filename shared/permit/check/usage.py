@@ -9,6 +9,7 @@ from permit.check.facts import LicenceFacts
 from permit.check.verdicts import (
     LIMIT_REACHED,
     METER_UNKNOWN,
+    MISTYPED,
     NOT_FOUND,
     NOT_STARTED,
     Question,
@@ -50,7 +51,7 @@ def use(database: Database, key: str, sent: UsageSent, question: Question) -> Us
     """Two round trips: the facts, and the count. Raises IdempotencyKeyReused."""
     canonical = licence_keys.canonical(key)
     if canonical is None:  # a mistyped key never reaches the database
-        return _uncounted(NOT_FOUND, None)
+        return _uncounted(MISTYPED, None)
     key_hash = licence_keys.digest(canonical)
     for _ in range(_ATTEMPTS):
         facts = queries.find_facts(database, key_hash, None)

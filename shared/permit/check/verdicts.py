@@ -71,6 +71,7 @@ def _is_full(facts: LicenceFacts, question: Question) -> bool:
 
 
 NOT_FOUND = Verdict("NOT_FOUND", False, "No licence has this key.")
+MISTYPED = Verdict("NOT_FOUND", False, "The key is mistyped: no licence key reads like this.")
 NOT_STARTED = Verdict("NOT_STARTED", False, "The licence has not started yet.")
 METER_UNKNOWN = Verdict("METER_UNKNOWN", True, "The licence has no such meter.")
 LIMIT_REACHED = Verdict("LIMIT_REACHED", True, "The limit of this period does not allow it.")

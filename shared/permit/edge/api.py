@@ -14,7 +14,12 @@ import psycopg
 from permit.contracts import Answer, Contract, validate
 from permit.db import Database
 from permit.edge.payload import Context, Request, Response
-from permit.edge.refusals import OriginNotProven, UnsupportedMediaType
+from permit.edge.refusals import (
+    BodyTooLarge,
+    OriginNotProven,
+    UnsupportedEncoding,
+    UnsupportedMediaType,
+)
 from permit.edge.router import Handler, Router
 from permit.errors import DatabaseUnavailable, InvalidRequest, Refusal, StatementFailed
 from permit.secrets.sources import SecretSource
@@ -64,10 +69,15 @@ class Api:
         return self.route("POST", path)
 
     def route(self, method: str, path: str) -> Callable[[Registered], Registered]:
-        """Registers a handler, which gets the ids of its path as text, by their names."""
+        """Registers a handler, which gets the ids of its path as text, by their names.
+
+        What answers GET answers HEAD too.
+        """
 
         def register(handler: Registered) -> Registered:
             self._router.add(method, path, handler)
+            if method == "GET":
+                self._router.add("HEAD", path, handler)
             return handler
 
         return register
@@ -81,6 +91,8 @@ class Api:
         self._facts = {}
         self.request = Request(event)
         response = self._respond()
+        if self.request.method == "HEAD":
+            response = response._replace(body=None)
         _log_request(self.request, response.status_code, started, self._facts)
         payload = response.payload
         payload["headers"]["Strict-Transport-Security"] = _HTTPS_ONLY
@@ -90,16 +102,24 @@ class Api:
         """Adds ids and codes to this request's log line. Never a secret, never a person's data."""
         self._facts.update(facts)
 
-    def read_body(self, contract: type[Body]) -> Body:
-        """The body as this contract. Raises UnsupportedMediaType, InvalidRequest."""
+    def read_body(self, contract: type[Body], *, may_be_null: bool = False) -> Body:
+        """The body as this contract; null is an empty one where it may be.
+
+        Raises UnsupportedMediaType, UnsupportedEncoding, BodyTooLarge, InvalidRequest.
+        """
         media_type = self.request.headers.get("content-type", "application/json")
         if media_type.partition(";")[0].strip().lower() != "application/json":
             raise UnsupportedMediaType
+        if self.request.headers.get("content-encoding", "identity").lower() != "identity":
+            raise UnsupportedEncoding
+        if self.request.body_size > contract.largest_body:
+            raise BodyTooLarge(contract.largest_body)
         try:
-            parsed = _JSON.decode(self.request.body)
+            # Windows tools begin a file with a byte order mark.
+            parsed = _JSON.decode(self.request.body.removeprefix("\ufeff"))
         except (ValueError, RecursionError):  # not UTF-8, not JSON, or nested too deeply
             raise InvalidRequest(("body", "must be a JSON object")) from None
-        return validate(contract, parsed)
+        return validate(contract, {} if parsed is None and may_be_null else parsed)
 
     def base_url(self, configured: str | None) -> str:
         """Where the caller reached us: the configured address, else the API's own."""

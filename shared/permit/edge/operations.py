@@ -115,8 +115,7 @@ class VendorApi(Api):
             sent = () if operation.request is None else (self._read(operation.request),)
             return self._reply(operation, operation.run(*sent))
         credentials = self._credentials()
-        sent, refusal = self._read_sent(operation)
-        facts = self.request_facts(operation.action, reason=getattr(sent, "reason", None))
+        facts = self.request_facts(operation.action)
         with self._tenants.transaction():
             caller = self._enter(credentials, facts)
             self.note(tenant_id=str(caller.tenant_id), actor=str(caller.id))
@@ -124,8 +123,10 @@ class VendorApi(Api):
                 raise NotPermitted
             if operation.needs_fresh_proof:
                 caller.require_fresh_proof(datetime.now(UTC))
-            if refusal is not None:
-                raise refusal
+            sent = self._read_sent(operation)  # not parsed for whoever may not send it
+            reason = getattr(sent, "reason", None)
+            if reason is not None:  # known only now, so the caller enters again with it
+                self._enter(credentials, {**facts, "reason": reason})
             arguments = [caller] if sent is None else [caller, sent]
             return self._once(
                 operation,
@@ -143,23 +144,19 @@ class VendorApi(Api):
         sent = SentRequest(key=idempotency.parse_key(key), digest=digest)
         return idempotency.answer_once(self._tenants, sent, run)
 
-    def _read_sent(self, operation: Operation) -> tuple[Contract | None, Refusal | None]:
-        """What was sent, or what is wrong with it: told only to callers who may use the route."""
-        try:
-            if operation.request is not None:
-                return self._read(operation.request), None
-            if operation.query is not None:
-                return validate(operation.query, self.request.query), None
-        except Refusal as refusal:
-            return None, refusal
-        return None, None
+    def _read_sent(self, operation: Operation) -> Contract | None:
+        if operation.request is not None:
+            return self._read(operation.request)
+        if operation.query is not None:
+            return validate(operation.query, self.request.query)
+        return None
 
     def _read(self, contract: type[Contract]) -> Contract:
-        """The body, which may be left out where it may be empty."""
+        """The body, which may be left out, or null, where it may be empty."""
         is_needed = any(field.is_required() for field in contract.model_fields.values())
         if not is_needed and not self.request.raw_body:
             return validate(contract, {})
-        return self.read_body(contract)
+        return self.read_body(contract, may_be_null=not is_needed)
 
     def _reply(self, operation: Operation, reply: Reply) -> Response:
         if reply is None:

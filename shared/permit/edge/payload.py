@@ -47,8 +47,12 @@ class Request:
 
     @cached_property
     def headers(self) -> Mapping[str, str]:
-        """By name in lower case: API Gateway sends them so, `sam local start-api` does not."""
-        return {name.lower(): text for name, text in self._event["headers"].items()}
+        """By name in lower case: API Gateway sends them so, `sam local start-api` does not.
+
+        A test event typed by hand may have none.
+        """
+        sent: Mapping[str, str] = self._event.get("headers") or {}
+        return {name.lower(): text for name, text in sent.items()}
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -58,6 +62,14 @@ class Request:
     def raw_body(self) -> str:
         """As it came, possibly in base64."""
         return self._event.get("body") or ""
+
+    @property
+    def body_size(self) -> int:
+        """In bytes, as the caller sent it; nothing is decoded."""
+        text = self.raw_body
+        if self._event.get("isBase64Encoded"):
+            return len(text) // 4 * 3 - text[-2:].count("=")
+        return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
     @property
     def body(self) -> str:

@@ -15,6 +15,32 @@ class UnsupportedMediaType(Refusal):
     errors = (("content-type", "must be application/json"),)
 
 
+class UnsupportedEncoding(Refusal):
+    """The body is compressed."""
+
+    status = 415
+    code = "unsupported_encoding"
+    title = "The body must not be compressed"
+    detail = "content-encoding: must be left out: send the JSON as it is"
+    errors = (("content-encoding", "must be left out: send the JSON as it is"),)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Accept-Encoding": "identity"}  # RFC 7694
+
+
+class BodyTooLarge(Refusal):
+    """The body is longer than this route reads."""
+
+    status = 413
+    code = "body_too_large"
+    title = "The body is too large"
+
+    def __init__(self, largest: int) -> None:
+        super().__init__()
+        self.detail = f"The body must be at most {largest:,} bytes."
+
+
 class OriginNotProven(Refusal):
     """The request came directly, and this deployment answers only what CloudFront passes on."""
 

@@ -11,6 +11,7 @@ from permit.contracts import (
     Entitlement,
     Id,
     Instant,
+    Items,
     Lease,
     Name,
     SeatTtl,
@@ -30,7 +31,7 @@ _PERIOD_WORDS = (
 )
 _METADATA_WORDS = f"a JSON object of at most {_METADATA_BYTES:,} bytes and 32 levels"
 
-Entitlements = Annotated[list[Entitlement], Field(max_length=200)]
+Entitlements = Annotated[list[Entitlement], Items(0, 200)]
 # A limit is a number, and None is no limit. The exception is a licence's own limit of devices:
 # there None means the policy's limit, and the word `unlimited` means none.
 Devices = Annotated[int, Field(ge=0, le=_MOST_DEVICES)]
@@ -88,7 +89,7 @@ Code = Annotated[
     Field(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$"),
     Words("2 to 63 of a-z, 0-9 and -, the first a letter or a digit"),
 ]
-Meters = Annotated[list[Meter], Field(max_length=50), AfterValidator(_distinct)]
+Meters = Annotated[list[Meter], Items(0, 50), AfterValidator(_distinct)]
 
 
 Metadata = Annotated[StorableObject, AfterValidator(_small), Words(_METADATA_WORDS)]

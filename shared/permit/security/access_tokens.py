@@ -39,6 +39,7 @@ _REQUIRED = ["iss", "aud", "sub", "tid", "role", "sv", "iat", "nbf", "exp", "jti
 _LARGEST_VERSION = 2**31 - 1  # Postgres's integer
 # Two machines' clocks differ a little; a token must be good the moment it is issued.
 _SKEW = timedelta(seconds=30)
+_LATEST = 2**53  # of a time: whatever reads JSON knows it exactly
 
 
 class Kind(NamedTuple):
@@ -157,7 +158,7 @@ def _find_key(header: Mapping[str, Any], jwks: Mapping[str, Any], kind: Kind) ->
 
 def _require_current(payload: Mapping[str, Any], now: datetime) -> None:
     times = [payload[name] for name in ("iat", "nbf", "exp")]
-    if not all(type(time) is int for time in times):
+    if not all(type(time) is int and abs(time) <= _LATEST for time in times):
         raise InvalidToken
     issued_at, not_before, expires_at = times
     second, skew = now.timestamp(), _SKEW.total_seconds()
