@@ -38,6 +38,7 @@ from tests.support.servers import (
     behind_pgbouncer,
     embedded,
     is_pgbouncer_installed,
+    server_folder,
 )
 from tests.support.tls import Authority
 
@@ -141,15 +142,10 @@ class Cloud:
 
 
 @pytest.fixture(scope="module")
-def cloud(
-    python: Path, host_artifacts: Artifacts, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Cloud]:
-    folder = tmp_path_factory.mktemp("cloud")
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)  # Postgres runs as another user than root
-    authority = Authority.make(folder / "authority")
+def cloud(python: Path, host_artifacts: Artifacts) -> Iterator[Cloud]:
     pooled = behind_pgbouncer if is_pgbouncer_installed() else embedded
-    with pooled(folder) as server, ExitStack() as exits:
+    with server_folder() as folder, pooled(folder) as server, ExitStack() as exits:
+        authority = Authority.make(folder / "authority")
         make_owner(server)
         context = authority.certify("localhost")
         cloud = Cloud(

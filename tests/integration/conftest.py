@@ -40,7 +40,7 @@ TEST_CLOCK = """
 
 
 # The longest files begin first: each file runs on one worker.
-LONGEST = {"test_fuzz.py": -2, "test_run.py": -1}
+LONGEST = {"test_fuzz.py": -3, "test_upgrade.py": -2, "test_run.py": -1}
 
 
 @pytest.hookimpl(trylast=True)

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -37,6 +36,7 @@ from tests.support.servers import (
     behind_pgbouncer,
     embedded,
     is_pgbouncer_installed,
+    server_folder,
 )
 
 _DAY = Path(__file__).parents[1] / "support" / "previous_day.py"
@@ -170,11 +170,8 @@ def own_server() -> Iterator[Server]:
     if is_pooled and not is_pgbouncer_installed():
         pytest.skip("PgBouncer or Postgres 15 is not installed")
     start = behind_pgbouncer if is_pooled else embedded
-    with TemporaryDirectory(prefix="permit-upgrade-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # Postgres runs as another user than root
-        with start(folder) as server:
-            yield server
+    with server_folder() as folder, start(folder) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
