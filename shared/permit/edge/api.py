@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn, TypeVar
 
 import psycopg
-from pydantic_core import to_json
 
 from permit.contracts import Answer, Contract, validate
 from permit.db import Database
@@ -153,7 +152,7 @@ def _log_request(request: Request, status: int, started: float, facts: Mapping[s
         "milliseconds": round((time.perf_counter() - started) * 1000, 1),
         **facts,
     }
-    sys.stdout.write(to_json(line).decode() + "\n")
+    sys.stdout.write(json.dumps(line) + "\n")
     sys.stdout.flush()
 
 
