@@ -1,9 +1,9 @@
-# Permit, on this machine. `make help` lists what there is.
+# Permit on this machine. `make help` lists the targets.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-# Any CPython from 3.11 on runs everything here; 3.13, the Lambda's, builds and runs the artifacts.
+# Any CPython from 3.11 on runs the service here; 3.13, the Lambda's, builds and runs the artifacts.
 PYTHON ?= python3
 ARCH ?= arm64
 # The table of samconfig.toml that is deployed with.
@@ -13,31 +13,31 @@ BIN := .venv/bin
 STACKS := stacks/network.yaml stacks/database.yaml stacks/observability.yaml stacks/pipeline.yaml
 SAM := .venv-sam/bin/sam
 PYTEST := $(BIN)/python -m pytest $(PYTEST_ARGS)
-# One for each processor, four at most. A file of tests belongs to one worker, which has servers of its
+# One worker for each processor, four at most. A worker runs whole files of tests, on servers of its
 # own; the longest file begins first.
 WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 4 ? n : 4)))
 WORKING := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 # .ci/run measures it.
 COVERAGE ?=
-# What a check of every few minutes asks of Postgres: every rule once, and none of the slow machinery.
+# The integration tests of `make check`: every rule once, without the slow machinery.
 CORE := check_verdicts check_seats check_terms database edge health isolation licences login migrate \
     products refresh release roles round_trips statements team vendor_access
 
 export PYTHONPATH := $(CURDIR)/shared:$(CURDIR)
-# What runs here is never AWS: no account is looked for, nothing is reported.
+# Nothing here runs on AWS: look for no account, and report nothing.
 export AWS_DEFAULT_REGION ?= eu-west-1
 export AWS_EC2_METADATA_DISABLED := true
 export SAM_CLI_TELEMETRY := 0
 
 .PHONY: help
-help: ## What can be made
+help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 18
 
 # ------------------------------------------------------------------------------- environments
 
 # $(call environment,<folder>,<requirements>,<stamp>)
-# The stamps go before anything is installed: a folder without one is what an interrupted set-up left,
-# however far it came, and is made anew.
+# The stamps are removed before anything is installed: a folder without one was left by an interrupted
+# set-up, and is made anew.
 define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo 'Permit needs Python 3.11 or newer: PYTHON=/path/to/python3 make ...' >&2; exit 1; }
@@ -72,7 +72,7 @@ setup: .venv/.installed .venv-sam/.installed ## Install what the other targets n
 # ------------------------------------------------------------------------------- this machine
 
 .PHONY: run
-run: .venv/.installed-run ## The whole service on 127.0.0.1:8000; PORT and DATABASE_URL change where
+run: .venv/.installed-run ## Run the service on 127.0.0.1:8000; PORT and DATABASE_URL change the place
 	@exec $(BIN)/python -m local.run
 
 .PHONY: operator
@@ -85,7 +85,7 @@ reset: .venv/.installed-run ## Drop the data of `make run`
 
 # -------------------------------------------------------------------------------------- tests
 
-# The tests, and beside them what only reads the code: each of those prints when it has ended.
+# The tests, and in parallel the checks that only read the code: each prints when it has ended.
 sync = $(if $(filter output-sync,$(.FEATURES)),--output-sync=$(1))
 BESIDE := $(MAKE) --no-print-directory --jobs 2 $(call sync,target)
 
@@ -110,7 +110,7 @@ lint: .venv/.installed ## Style, by ruff
 	$(BIN)/ruff format --check
 
 .PHONY: types
-types: .venv/.installed ## Types, by pyright, which rejects SQL that is put together as well
+types: .venv/.installed ## Types, by pyright, which also rejects SQL that is not literal
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 
 .PHONY: template
@@ -149,28 +149,28 @@ test-pgbouncer: .venv/.installed ## The same through PgBouncer on Postgres 15
 	    --ignore=tests/integration/test_fuzz.py --ignore=tests/integration/test_setup.py
 
 .PHONY: fuzz
-fuzz: .venv/.installed ## Schemathesis against the local gateway, for long
+fuzz: .venv/.installed ## Schemathesis against the local gateway, for a long time
 	PERMIT_FUZZ=1 $(PYTEST) tests/integration/test_fuzz.py
 
 .PHONY: test-artifact
-test-artifact: setup ## What `sam build` made, in the Lambda's own runtime
+test-artifact: setup ## The result of `sam build`, in the Lambda's own runtime
 	$(PYTEST) $(WORKING) tests/artifact
 
 # -------------------------------------------------------------------------------------- build
 
 .PHONY: build
-build: setup ## What is deployed; ARCH is arm64 or x86_64
+build: setup ## Build what is deployed; ARCH is arm64 or x86_64
 	$(BIN)/python -m tools.written_out <template.yaml >.template.json
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(SAM) build --template-file .template.json \
 	    --parallel --parameter-overrides Architecture=$(ARCH)
 
 .PHONY: sam
-sam: setup ## Every event by `sam local invoke`, where Docker is
+sam: setup ## Every event by `sam local invoke`; needs Docker
 	@docker info >/dev/null 2>&1 || { echo 'sam local runs functions in Docker, which does not answer' >&2; exit 1; }
 	$(PYTEST) tests/sam
 
 .PHONY: emulate
-emulate: ## The whole stack in an emulated AWS account, where Docker is
+emulate: ## The whole stack in an emulated AWS account; needs Docker
 	@if docker info >/dev/null 2>&1; then $(MAKE) emulate-here; else \
 	    echo 'SKIPPED make emulate: Docker does not answer, which its functions run in'; fi
 
@@ -202,7 +202,7 @@ deploy-check: lint types template policies ## All that can be checked before a d
 	@echo 'make deploy-check: ready; what only an account can prove is listed in docs/deploy.md.'
 
 .PHONY: drift
-drift: .venv/.installed-run ## What of a deployed stack was changed by hand: STACK=permit
+drift: .venv/.installed-run ## Find what was changed by hand in a deployed stack: STACK=permit
 	@$(BIN)/python -m tools.drift $(STACK)
 
 .PHONY: restore-drill
@@ -218,7 +218,7 @@ bench-large: setup ## The check among 10,000,000 licences: 15 minutes, 25 GB of 
 	$(BIN)/python -m tests.bench.large
 
 .PHONY: clean
-clean: ## Remove what was built and installed; `make reset` drops the data
+clean: ## Remove what was built and installed; the data stays (`make reset`)
 	rm -rf .venv .venv-sam .venv-checkov .venv-emulate .aws-sam .template.json
 	rm -rf .pytest_cache .ruff_cache
 	find . -name __pycache__ -prune -exec rm -rf {} +

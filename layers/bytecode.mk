@@ -1,6 +1,6 @@
-# Compiles what a layer or a function holds. SAM's archives date every file 1980, so bytecode that
-# is checked by its source's date is never valid in Lambda and every cold start would compile anew;
-# unchecked hash-based bytecode is read as it is. It has to come from the runtime's minor version.
+# Compiles the modules of a layer or a function. SAM's archives date every file 1980, so bytecode that
+# is checked by the source's date is never valid in Lambda, and every cold start would compile anew.
+# Unchecked hash-based bytecode is read as it is. It must come from the runtime's minor version.
 #
 # $(call compile,<folder>,<where Lambda unpacks it>)
 

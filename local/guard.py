@@ -1,4 +1,4 @@
-"""Runs a command for as long as somebody holds the other end of our standard input.
+"""Runs a command for as long as the other end of our standard input is open.
 
 Postgres cannot know that `make run` was killed. This process does: its input ends, and it stops
 Postgres in good order. If it is killed itself, the kernel stops Postgres (on Linux).
@@ -19,12 +19,12 @@ SHUTDOWN_SECONDS = 10
 
 
 def main(account: Account, command: list[str]) -> int:
-    """Run the command as the account; its exit status is ours."""
+    """Run the command as the account; returns its exit status."""
     ask_the_kernel = dies_with_parent(FAST_SHUTDOWN)
 
     def prepare() -> None:
         account.assume()
-        ask_the_kernel()  # Last: it forgets its promise when the user changes.
+        ask_the_kernel()  # Last: a change of user cancels it.
 
     child = subprocess.Popen(  # noqa: S603 (from our parent)
         command,

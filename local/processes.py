@@ -34,14 +34,14 @@ def dies_with_parent(with_signal: signal.Signals) -> Callable[[], None]:
 
 @dataclass(frozen=True, kw_only=True)
 class Guarded:
-    """A command under local/guard.py, which stops it when our end of a pipe is closed."""
+    """A command under local/guard.py, which stops it when our end of the pipe is closed."""
 
     process: subprocess.Popen[bytes]
     lifeline: int
 
     @classmethod
     def start(cls, command: list[str], account: Account, *, output: int) -> "Guarded":
-        """In a session of its own, out of reach of a Ctrl-C that is meant for us."""
+        """In a session of its own, so that a Ctrl-C reaches only us."""
         guards_end, our_end = os.pipe()
         arguments = [sys.executable, "-m", "local.guard", json.dumps([account, command])]
         process = subprocess.Popen(  # noqa: S603 (our own module)

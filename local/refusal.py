@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 
 class CannotRun(Exception):
-    """Something outside the code is in the way; the message is a whole sentence for a person."""
+    """Something outside the code prevents it; the message is a sentence for people."""
 
 
 def exit_status(command: Callable[[], int]) -> int:

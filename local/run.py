@@ -46,7 +46,7 @@ Ctrl-C stops everything; `make reset` drops the data.
 
 
 def run() -> int:
-    """Serve until told to stop; the status is 0 then."""
+    """Serve until stopped; the status is 0 then."""
     folder = Folder()
     signals_interrupt()
     try:
@@ -82,8 +82,8 @@ def _port() -> int:
 
 
 def _listener(port: int) -> socket.socket:
-    """Taken first: nothing is started for a port that is not to be had."""
-    # Only where the protocol is named does asyncio send an answer at once, and not 40 ms later.
+    """Taken first: nothing is started if the port is in use."""
+    # asyncio sends an answer at once, and not 40 ms later, only if the protocol is named.
     listener = socket.socket(proto=socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:

@@ -1,7 +1,7 @@
-"""Refuses to deploy what was built for another processor than the functions get.
+"""Refuses to deploy a build for another processor than the functions get.
 
-A mistaken one shows late: the function that migrates cannot start and so cannot say so, and
-CloudFormation waits for it for a quarter of an hour.
+Without this, the mistake shows late: the function that migrates cannot start and cannot say so,
+and CloudFormation waits for it for a quarter of an hour.
 """
 
 import argparse
@@ -31,7 +31,7 @@ def _machine(path: Path) -> str:
 
 
 def chosen(template: dict[str, Any], config: dict[str, Any], stage: str) -> str:
-    """What `sam deploy --config-env <stage>` gives as Architecture."""
+    """The Architecture that `sam deploy --config-env <stage>` uses."""
     overrides = config.get(stage, {}).get("deploy", {}).get("parameters", {})
     text = overrides.get("parameter_overrides", "")
     text = text if isinstance(text, str) else " ".join(text)

@@ -1,7 +1,7 @@
-"""Tells what of a deployed stack is no longer as its templates say: `make drift STACK=permit`.
+"""Shows where a deployed stack differs from its templates: `make drift STACK=permit`.
 
-CloudFormation compares a stack without those nested in it, so each is asked about. Exits with 1
-where anything has drifted.
+CloudFormation compares a stack without its nested stacks, so each is compared. Exits with 1 if
+anything has drifted.
 """
 
 import argparse
@@ -10,12 +10,14 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
-import boto3
+boto3: Any = import_module("boto3")  # it ships no types
+
 
 _PAUSE = 3.0  # seconds between questions
-# The rotation writes its value.
+# Not a drift: the rotation writes this value.
 _MEANT = {("AWS::SSM::Parameter", "/Value")}
 
 
@@ -38,7 +40,7 @@ class Drift:
 
 
 def find_drifts(cloudformation: Any, stack: str) -> Iterator[Drift]:
-    """Of the stack and of those nested in it. Raises CannotCompare."""
+    """The drifts of the stack and of its nested stacks. Raises CannotCompare."""
     for each in [stack, *_nested(cloudformation, stack)]:
         _compare(cloudformation, each)
         pages = cloudformation.describe_stack_resource_drifts(

@@ -2,10 +2,10 @@
 
     PERMIT_LICENCE_KEY=… make restore-drill STACK=permit-prod DRILL=permit-drill
 
-What is proven: the snapshot can be restored, this build migrates and serves it, and its sealed
-proof keys open under the source's master keys, since the proof verifies with what the source
-publishes. The stage must not exist before; it is deleted in the end, with what it leaves. Run it
-from the checkout of the version that the source runs, after `make build`.
+It proves that the snapshot can be restored, that this build migrates and serves it, and that its
+sealed proof keys open under the source's master keys: the proof verifies with the keys that the
+source publishes. The stage must not exist before; it is deleted in the end, with what it leaves.
+Run it from the checkout of the version that the source runs, after `make build`.
 """
 
 import argparse
@@ -16,20 +16,22 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import boto3
 from botocore.exceptions import ClientError
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+boto3: Any = import_module("boto3")  # it ships no types
+
 ROOT = Path(__file__).parents[1]
-# A stage has no customers: nothing of it is protected, named, watched or paid twice for.
+# A stage without customers: no protection, no name of its own, no alarm mails, nothing twice.
 STAGE: dict[str, str] = {
     "AlarmEmail": "",
     "CertificateArn": "",
@@ -47,7 +49,7 @@ RETAINED = ("MasterKeys", "TokenKeys")
 
 
 class DrillFailed(RuntimeError):
-    """What the drill is for did not hold; the message says what."""
+    """The drill has found a fault; the message says which."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,7 @@ class Stack:
 
 
 def drill(source: Stack, stage_name: str, *, key: str, template: Path, api: str | None) -> None:
-    """Raises DrillFailed, or what a step of it raises."""
+    """Runs the drill. Raises DrillFailed, or what a step raises."""
     snapshot = newest_snapshot(source)
     print(f"restoring {snapshot} into {stage_name}")
     began = time.monotonic()
@@ -96,10 +98,10 @@ class Snapshot:
 
 
 def snapshots(stack: Stack) -> list[Snapshot]:
-    """Of the stack's database, whoever made them."""
+    """All snapshots of the stack's database, automatic and manual."""
     database = stack.outputs.get("DatabaseId")
     if database is None:
-        return []  # It did not get so far.
+        return []  # The stack was not made so far.
     rds: Any = boto3.client("rds")
     if stack.parameters["Engine"] == "aurora":
         found = rds.describe_db_cluster_snapshots(DBClusterIdentifier=database)
@@ -119,7 +121,7 @@ def snapshots(stack: Stack) -> list[Snapshot]:
 
 
 def newest_snapshot(source: Stack) -> str:
-    """The ARN of the newest that is complete."""
+    """The ARN of the newest complete snapshot."""
     complete = [each for each in snapshots(source) if each.is_complete]
     if not complete:
         raise DrillFailed(f"the database of {source.name} has no snapshot")
@@ -127,8 +129,8 @@ def newest_snapshot(source: Stack) -> str:
 
 
 @contextmanager
-def deployed(name: str, template: Path, parameters: dict[str, str]) -> Iterator[None]:
-    """The stage, which is deleted whatever comes of it."""
+def deployed(name: str, template: Path, parameters: dict[str, str]) -> Generator[None]:
+    """Deploys the stage, and deletes it in any case."""
     if exists(name):
         raise DrillFailed(f"{name} exists already, and would be deleted in the end")
     began = datetime.now(UTC)
@@ -156,7 +158,7 @@ def exists(name: str) -> bool:
 
 
 def delete(name: str, *, since: datetime) -> None:
-    """The stack, and what its policies leave: keys and a last snapshot, which are copies here."""
+    """Deletes the stack and what its policies leave: keys and a last snapshot, here only copies."""
     stack = Stack.describe(name)
     cloudformation: Any = boto3.client("cloudformation")
     cloudformation.delete_stack(StackName=name)
@@ -174,14 +176,14 @@ def delete(name: str, *, since: datetime) -> None:
 
 
 def hand_over_master_keys(source: Stack, stage: Stack) -> None:
-    """Without them the proof keys in the snapshot stay sealed."""
+    """Copies the master keys: without them the snapshot's proof keys stay sealed."""
     secrets: Any = boto3.client("secretsmanager")
     kept = secrets.get_secret_value(SecretId=source.resources["MasterKeys"])["SecretString"]
     secrets.put_secret_value(SecretId=stage.resources["MasterKeys"], SecretString=kept)
 
 
 def check(stage_url: str, source_url: str, key: str) -> str:
-    """The tenant whose licence is valid in the stage, by a proof that the source's keys verify."""
+    """The licence's tenant. The stage must prove it valid; the source's keys verify that."""
     device = {"fingerprint": "restore-drill-restore-drill"}
     answer = ask(f"{stage_url}/v1/licences/check", {"key": key, "device": device})
     if not answer["valid"]:

@@ -1,4 +1,4 @@
-"""GET /v1/health: can the service serve? Asked by the probe, by monitors, by people."""
+"""GET /v1/health: can the service serve? The probe, monitors and people ask it."""
 
 import time
 from datetime import UTC, datetime
@@ -23,7 +23,7 @@ class DatabaseCheck(Answer):
     status: Status
     """Whether the database answers."""
     latency_ms: float | None = None
-    """How long it took to answer, in milliseconds. Null: it did not."""
+    """How long the database took to answer, in milliseconds. Null: it did not answer."""
 
 
 class SchemaCheck(Answer):
@@ -43,25 +43,25 @@ class Checks(Answer):
 
 class HealthAnswer(Answer):
     status: Status
-    """`ok` where every check is; `fail` goes with HTTP 503."""
+    """`ok` if every check is; `fail` comes with HTTP 503."""
     timestamp: datetime
     """When the answer was made."""
     version: str
     """The version of the service."""
     checks: Checks
-    """What was looked at."""
+    """The checks that were made."""
 
 
 settings = ApiSettings.from_environment()
 database = Database(settings)
-# Three seconds are the promise: whoever asks must learn that the database is stuck.
+# The promise is an answer within three seconds, also when the database is stuck.
 api = Api(database, settings.origin_secret, database_seconds=2.5)
 REQUIRED_SCHEMA = required_version()
 
 
 @api.get("/v1/health")
 def health() -> Response:
-    """Can the service serve? 503 with the check that failed where it cannot."""
+    """Can the service serve? 503 with the failed check if it cannot."""
     checks = run_checks()
     is_healthy = checks.database.status == checks.schema_.status == "ok"
     return answer(

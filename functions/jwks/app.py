@@ -21,13 +21,13 @@ api = Api(database, settings.origin_secret)
 
 @api.get("/.well-known/jwks.json")
 def access_token_keys() -> Response:
-    """What access tokens verify with."""
+    """The public keys that verify access tokens."""
     return _key_set(settings.token_jwks.parsed(parse_jwk_set))
 
 
 @api.get("/v1/tenants/{tenant_id}/jwks.json")
 def tenant_keys(tenant_id: str) -> Response:
-    """What a tenant's proofs verify with. Vendors embed the first two, current and next."""
+    """The public keys that verify a tenant's proofs. Vendors embed the first two: current, next."""
     try:
         published = list_published(database, UUID(tenant_id))
     except ValueError:
@@ -39,7 +39,7 @@ def tenant_keys(tenant_id: str) -> Response:
 
 
 def _key_set(keys: JwkSet) -> Response:
-    # Five minutes: short beside the hour for which a new key is published before it signs.
+    # Five minutes: much shorter than the hour between a new key's publication and its first use.
     return Response(
         status_code=200,
         content_type="application/jwk-set+json",

@@ -1,4 +1,4 @@
-"""POST /v1/licences/check, /release, /usage: may this copy run here? Its seat back; its use."""
+"""POST /v1/licences/check, /release, /usage: may this copy run here? Seats and metered usage."""
 
 from datetime import datetime
 from typing import Annotated, Any, Self
@@ -13,8 +13,8 @@ from permit.check.device_spec import DeviceSpec, Fingerprint, LicenceKey, finger
 from permit.check.facts import LicenceFacts
 from permit.check.proofs import ProofKeys, prove, prove_usage
 from permit.check.usage import UsageSent
-from permit.check.verdicts import Question
-from permit.contracts import Answer, Contract, Day, Entitlement, Id, bounded
+from permit.check.verdicts import MISTYPED, Question
+from permit.contracts import Answer, Contract, Day, Entitlement, Id, Items, bounded
 from permit.db import Database
 from permit.edge.api import Api, answer
 from permit.edge.payload import Context, Response
@@ -24,26 +24,26 @@ from permit.settings import CheckSettings
 
 class CheckRequest(Contract):
     key: LicenceKey
-    """The licence key. Case, hyphens, spaces and the look-alikes I, L and O do not matter."""
+    """The licence key. Case, width, dashes, blanks and the look-alikes I, L and O do not matter."""
     product: Annotated[str, bounded(1, 64)] | None = None
-    """The code of the product that asks: the key of another product's licence is then
+    """The code of the product that asks; a licence for another product answers
     `PRODUCT_MISMATCH`. Null: not compared."""
     device: DeviceSpec | None = None
     """The machine that asks; it takes a seat if it has none and the policy gives it one. Null:
-    none is named, which most policies refuse with `DEVICE_REQUIRED`."""
-    entitlements: Annotated[list[Entitlement], Field(max_length=200)] | None = None
+    no machine, which most policies refuse with `DEVICE_REQUIRED`."""
+    entitlements: Annotated[list[Entitlement], Items(0, 200)] | None = None
     """The features that this run needs: the licence must grant every one. Null: none are needed."""
     version_date: Day | None = None
     """When this version of the program was built, for licences that cover versions up to their
-    end. Null: not said, which such a licence refuses after its end."""
+    end. Null: unknown, which such a licence refuses after its end."""
     nonce: Annotated[str, bounded(0, 128)] | None = None
-    """Comes back in the answer and in the proof, so that an old proof cannot stand in for a new
-    one. Null: none."""
+    """Returned in the answer and in the proof, so that an old proof cannot replace a new one.
+    Null: none."""
 
 
 class ReleaseRequest(Contract):
     key: LicenceKey
-    """The licence key. Case, hyphens, spaces and the look-alikes I, L and O do not matter."""
+    """The licence key. Case, width, dashes, blanks and the look-alikes I, L and O do not matter."""
     fingerprint: Fingerprint | None = None
     """The fingerprint of the device that gives its seat back, as the check had it. Null:
     `device_id` names the device."""
@@ -60,23 +60,23 @@ class ReleaseRequest(Contract):
 
 class UsageRequest(Contract):
     key: LicenceKey
-    """The licence key. Case, hyphens, spaces and the look-alikes I, L and O do not matter."""
+    """The licence key. Case, width, dashes, blanks and the look-alikes I, L and O do not matter."""
     meter: Entitlement
     """The name of the meter, in the policy or the licence."""
     quantity: Annotated[int, Field(ge=1, le=10**12)] = 1
     """How much is used, in the meter's own unit."""
     idempotency_key: Annotated[str, bounded(1, 128)] | None = None
-    """Made up by the program for one usage: sent again within 24 hours it is counted once. Null:
-    every request counts."""
+    """The program makes it up for one usage; sent again within 24 hours, the usage counts once.
+    Null: every request counts."""
     product: Annotated[str, bounded(1, 64)] | None = None
-    """The code of the product that asks: the key of another product's licence is then
+    """The code of the product that asks; a licence for another product answers
     `PRODUCT_MISMATCH`. Null: not compared."""
     version_date: Day | None = None
     """When this version of the program was built, for licences that cover versions up to their
-    end. Null: not said, which such a licence refuses after its end."""
+    end. Null: unknown, which such a licence refuses after its end."""
     nonce: Annotated[str, bounded(0, 128)] | None = None
-    """Comes back in the answer and in the proof, so that an old proof cannot stand in for a new
-    one. Null: none."""
+    """Returned in the answer and in the proof, so that an old proof cannot replace a new one.
+    Null: none."""
 
 
 class UsageAnswer(Answer):
@@ -100,7 +100,15 @@ class UsageAnswer(Answer):
     """The `nonce` as it was sent; null where none was."""
     proof: str | None
     """The answer, signed: a compact JWS that verifies with the tenant's public keys. Null where
-    no licence has the key. It is good for ten minutes."""
+    no licence has the key. It is valid for ten minutes."""
+
+
+class UnknownKeyUsage(UsageAnswer):
+    """With NOT_FOUND."""
+
+    mistyped: bool
+    """Whether the key has a typing error, as its check symbols do not fit, or is no key at all;
+    false where it could be one, and no licence has it."""
 
 
 class CheckedLicence(Answer):
@@ -121,7 +129,7 @@ class CheckedLicence(Answer):
     devices_used: int
     """How many devices have a seat; exact to 1,000, or to the limit where that is more."""
     metadata: dict[str, Any]
-    """What the vendor has put there for the program."""
+    """What the vendor's program should know about the licence, as the vendor has set it."""
 
 
 class CheckedDevice(Answer):
@@ -130,7 +138,7 @@ class CheckedDevice(Answer):
     state: str
     """`seated`, `lapsed` (its floating seat ran out), `released` or `blocked`."""
     first_seen_at: datetime
-    """When the licence met the device."""
+    """When the licence first saw the device."""
     last_seen_at: datetime
     """When the device last checked, exact to five minutes."""
 
@@ -139,9 +147,9 @@ class SeatedDevice(Answer):
     id: UUID
     """The device's id, by which it can be released."""
     name: str | None
-    """What people call the machine. Null: it never said."""
+    """What people call the machine. Null: not known."""
     platform: str | None
-    """What the machine runs. Null: it never said."""
+    """What the machine runs. Null: not known."""
     last_seen_at: datetime
     """When the device last checked, exact to five minutes."""
 
@@ -164,15 +172,24 @@ class CheckAnswer(Answer):
     """The device. Null where none was named, or this licence does not know it."""
     proof: str | None
     """The answer, signed: a compact JWS that verifies with the tenant's public keys. Null where
-    no licence has the key. That of a valid check is good for the policy's `lease`, or less where
-    the licence or the seat ends before; any other for ten minutes."""
+    no licence has the key. After a valid check it is valid for the policy's `lease`, or less if
+    the licence or the seat ends earlier; otherwise for ten minutes."""
+
+
+class UnknownKeyAnswer(CheckAnswer):
+    """With NOT_FOUND."""
+
+    mistyped: bool
+    """Whether the key has a typing error, as its check symbols do not fit, or is no key at all;
+    false where it could be one, and no licence has it."""
 
 
 class FullAnswer(CheckAnswer):
-    """With TOO_MANY_DEVICES, where the policy lets the key's holder help himself."""
+    """With TOO_MANY_DEVICES, where the policy's `self_service` is on."""
 
     devices: list[SeatedDevice]
-    """Who has the seats, so that one can be released: at most 100, longest unused first."""
+    """The devices that have the seats, so that one can be released: at most 100, longest unused
+    first."""
 
 
 class ReleaseAnswer(Answer):
@@ -184,8 +201,16 @@ class ReleaseAnswer(Answer):
     devices_used: int | None
     """How many devices have a seat now. Null where no licence has the key."""
     available_at: datetime | None
-    """With `RELEASE_LIMIT`: when the next release will be possible. Null: never, or another
-    code."""
+    """With `RELEASE_LIMIT`: when the next release will be possible; null if never. Null with any
+    other code."""
+
+
+class UnknownKeyRelease(ReleaseAnswer):
+    """With NOT_FOUND."""
+
+    mistyped: bool
+    """Whether the key has a typing error, as its check symbols do not fit, or is no key at all;
+    false where it could be one, and no licence has it."""
 
 
 settings = CheckSettings.from_environment()
@@ -196,7 +221,7 @@ api = Api(database, settings.origin_secret)
 
 @api.post("/v1/licences/check")
 def check() -> Response:
-    """May this copy run here, now? 200 whatever the verdict, with a proof of it."""
+    """May this copy run here, now? 200 whatever the verdict, with a signed proof of it."""
     request = api.read_body(CheckRequest)
     device = None if request.device is None else request.device.as_sent()
     question = Question(
@@ -231,19 +256,20 @@ def release() -> Response:
         request.device_id,
     )
     api.note(code=outcome.code)
-    return answer(
-        ReleaseAnswer(
-            released=outcome.code == "RELEASED",
-            code=outcome.code,
-            devices_used=outcome.devices_used,
-            available_at=outcome.available_at,
-        )
+    released = ReleaseAnswer(
+        released=outcome.code == "RELEASED",
+        code=outcome.code,
+        devices_used=outcome.devices_used,
+        available_at=outcome.available_at,
     )
+    if outcome.code == "NOT_FOUND":
+        released = UnknownKeyRelease(**released.model_dump(), mistyped=outcome.mistyped)
+    return answer(released)
 
 
 @api.post("/v1/licences/usage")
 def use() -> Response:
-    """Use so much of a meter, if the licence is in force and its limit allows it."""
+    """Use a quantity of a meter, if the licence is in force and the limit allows it."""
     request = api.read_body(UsageRequest)
     outcome = usage.use(
         database,
@@ -266,19 +292,20 @@ def use() -> Response:
         nonce=request.nonce,
         base_url=api.base_url(settings.public_url),
     )
-    return answer(
-        UsageAnswer(
-            valid=outcome.verdict.valid,
-            code=outcome.verdict.code,
-            detail=outcome.verdict.detail,
-            allowed=outcome.allowed,
-            used=outcome.used,
-            limit=outcome.limit,
-            resets_at=outcome.resets_at,
-            nonce=request.nonce,
-            proof=proof,
-        )
+    used = UsageAnswer(
+        valid=outcome.verdict.valid,
+        code=outcome.verdict.code,
+        detail=outcome.verdict.detail,
+        allowed=outcome.allowed,
+        used=outcome.used,
+        limit=outcome.limit,
+        resets_at=outcome.resets_at,
+        nonce=request.nonce,
+        proof=proof,
     )
+    if outcome.facts is None:
+        used = UnknownKeyUsage(**used.model_dump(), mistyped=outcome.verdict is MISTYPED)
+    return answer(used)
 
 
 def _check_answer(outcome: CheckOutcome, nonce: str | None, proof: str | None) -> CheckAnswer:
@@ -293,13 +320,15 @@ def _check_answer(outcome: CheckOutcome, nonce: str | None, proof: str | None) -
         "device": None if facts is None else _device_answer(facts),
         "proof": proof,
     }
-    if facts is None or verdict.code != "TOO_MANY_DEVICES" or facts.seated_devices is None:
+    if facts is None:
+        return UnknownKeyAnswer.model_validate({**fields, "mistyped": verdict is MISTYPED})
+    if verdict.code != "TOO_MANY_DEVICES" or facts.seated_devices is None:
         return CheckAnswer.model_validate(fields)
     return FullAnswer.model_validate({**fields, "devices": facts.seated_devices})
 
 
 def _licence_answer(facts: LicenceFacts) -> dict[str, Any]:
-    """As CheckedLicence, which reads it."""
+    """The members of CheckedLicence."""
     return {
         "id": facts.licence_id,
         "product": facts.product,
@@ -314,7 +343,7 @@ def _licence_answer(facts: LicenceFacts) -> dict[str, Any]:
 
 
 def _device_answer(facts: LicenceFacts) -> dict[str, Any] | None:
-    """As CheckedDevice, which reads it."""
+    """The members of CheckedDevice."""
     if facts.device_id is None:
         return None
     return {

@@ -1,9 +1,9 @@
-"""/v1/licences: issued, found, changed, renewed, ended; their devices and their usage."""
+"""/v1/licences: issue, find, change, renew and end licences; their devices and their usage."""
 
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from permit.check.device_spec import DeviceSpec, LicenceKey
 from permit.contracts import (
@@ -13,6 +13,7 @@ from permit.contracts import (
     Entitlement,
     Id,
     Instant,
+    Items,
     Name,
     Overlap,
     Reasoned,
@@ -44,40 +45,43 @@ from permit.licences.rows import Device, Licence, MeterUsage, Status
 from permit.licences.terms import LicenceRequest, LicenceTerms, MeterAnswer
 from permit.paging import PageAnswer, PageQuery, page, place
 from permit.people.callers import Caller
+from permit.security import licence_keys
 from permit.settings import VendorSettings
 
 _MOST_IN_A_BATCH = 1_000
 
 
 class Batch(Contract):
-    licences: Annotated[list[LicenceRequest], Field(min_length=1, max_length=_MOST_IN_A_BATCH)]
-    """What is issued: all of them, or none if one cannot be."""
+    largest_body = 1024 * 1024
+
+    licences: Annotated[list[LicenceRequest], Items(1, _MOST_IN_A_BATCH)]
+    """The licences to issue: all of them, or none if one cannot be issued."""
 
 
 class PolicyMove(Reasoned):
     policy_id: Id = LEFT_OUT
-    """The id of another policy of the same product, whose rules hold from then on."""
+    """The id of another policy of the same product; its rules apply from then on."""
 
 
 class LicenceChange(changes_of(LicenceTerms, PolicyMove)):
-    """What is left out stays; null takes a limit, an end or a note away."""
+    """What is left out stays; null removes a limit, an end or a note."""
 
-    starts_at: Instant = LEFT_OUT  # what has begun keeps a beginning
+    starts_at: Instant = LEFT_OUT  # a start can be moved, not removed
     """When the licence begins."""
     expires_at: Instant | None = LEFT_OUT
     """When the licence ends. Null: it has no end."""
 
     def given(self) -> dict[str, Any]:
-        """By name, what is to be changed."""
+        """What is to be changed, by name."""
         return self.model_dump(exclude_unset=True, exclude={"reason"})
 
 
 class Renewal(Reasoned):
     duration: Term | None = None
-    """For how long, from the end or, if that is past, from now on. Null: for the policy's
-    `duration`."""
+    """For how long, from the licence's end or, if that is past, from now on. Null: for the
+    policy's `duration`."""
     expires_at: Instant | None = None
-    """Until when, in place of a duration. Null: by the duration."""
+    """The new end, in place of a duration. Null: by the duration."""
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
@@ -93,8 +97,8 @@ class KeyRotation(Reasoned):
 
 class KeyRequest(Contract):
     key: LicenceKey
-    """The licence key, current or replaced. Case, hyphens, spaces and the look-alikes I, L and O
-    do not matter."""
+    """The licence key, current or replaced. Case, width, dashes, blanks and the look-alikes
+    I, L and O do not matter."""
 
 
 class LicenceQuery(PageQuery):
@@ -105,19 +109,22 @@ class LicenceQuery(PageQuery):
     status: Status | None = None
     """Only licences with this status now."""
     holder: Name | None = None
-    """Only licences whose holder's name, email or reference begins with this, in any case."""
+    """Only licences with a holder whose name, email or reference begins with this, in any case."""
     expires_before: Instant | None = None
     """Only licences that end before this time."""
     key_hint: Annotated[str, bounded(1, 30)] | None = None
-    """Only licences with this hint of a key: its last five symbols, in any case."""
+    """Only licences with these last five symbols of the key, in any case."""
     q: Name | None = None
-    """Only licences with this anywhere in the holder's name, email or reference, in any case, or
-    in the hint of the key."""
+    """Only licences with this anywhere in the holder's name, email or reference or in the key's
+    last five symbols, in any case."""
 
     def as_filter(self) -> LicenceFilter:
-        given = self.model_dump(exclude={"limit", "cursor", "holder", "q"})
+        given = self.model_dump(exclude={"limit", "cursor", "holder", "key_hint", "q"})
         return LicenceFilter(
-            **given, holder=self.holder and fold(self.holder), q=self.q and fold(self.q)
+            **given,
+            holder=self.holder and fold(self.holder),
+            key_hint=self.key_hint and licence_keys.read(self.key_hint),
+            q=self.q and fold(self.q),
         )
 
 
@@ -128,7 +135,7 @@ class DeviceQuery(PageQuery):
 
 class MeterName(Reasoned):
     meter: Entitlement
-    """The name of the meter that begins again at 0."""
+    """The name of the meter to set back to 0."""
 
 
 class HolderAnswer(Answer):
@@ -208,7 +215,7 @@ def issue_batch(caller: Caller, request: Batch) -> Answer:
 
 @api.operation("GET", "/v1/licences", "licences.list", query=LicenceQuery, answer=LicenceList)
 def list_licences(caller: Caller, query: LicenceQuery) -> Answer:
-    """List licences, newest first, by what they are found by."""
+    """List licences, newest first; the parameters narrow the list."""
     where = place(query)
     rows = licence_queries.list_licences(database, caller.tenant_id, query.as_filter(), where)
     return LicenceList.of(page(rows, where, lambda row: (row.created_at, row.id)))
@@ -241,7 +248,7 @@ def get_licence(caller: Caller, licence_id: UUID) -> Answer:
     answer=LicenceAnswer,
 )
 def change_licence(caller: Caller, request: LicenceChange, licence_id: UUID) -> Answer:
-    """Change a licence; it holds from the next check."""
+    """Change a licence; the change applies from the next check."""
     return LicenceAnswer.of(
         licences.change(database, caller.tenant_id, licence_id, request.given())
     )
@@ -360,7 +367,7 @@ def list_devices(caller: Caller, query: DeviceQuery, licence_id: UUID) -> Answer
     ),
 )
 def activate_device(caller: Caller, request: DeviceSpec, licence_id: UUID) -> Response:
-    """Activate a device by hand; 200 and no other seat for one that the licence knows."""
+    """Activate a device by hand; a device that has a seat keeps it, with 200."""
     seating = devices.activate_device(database, licence_id, request.as_sent())
     return answer(DeviceAnswer.of(seating), status=201 if seating.is_new else 200)
 
@@ -384,7 +391,7 @@ def release_device(caller: Caller, licence_id: UUID, device_id: UUID) -> None:
     answer=DeviceAnswer,
 )
 def block_device(caller: Caller, request: Reasoned, licence_id: UUID, device_id: UUID) -> Answer:
-    """Block a device: its seat is freed and it gets none again."""
+    """Block a device: its seat is freed and it gets none until it is unblocked."""
     return DeviceAnswer.of(devices.block_device(database, caller.tenant_id, licence_id, device_id))
 
 
@@ -419,7 +426,7 @@ def list_usage(caller: Caller, licence_id: UUID) -> Answer:
     answer=MeterUsageAnswer,
 )
 def reset_usage(caller: Caller, request: MeterName, licence_id: UUID) -> Answer:
-    """Begin a meter again at 0."""
+    """Set a meter back to 0."""
     return MeterUsageAnswer.of(
         devices.reset_usage(database, caller.tenant_id, licence_id, request.meter)
     )

@@ -1,7 +1,7 @@
-"""Brings the database to the schema of this code: as a resource of the deployment, or invoked.
+"""Brings the database to this code's schema: as a resource of the deployment, or when invoked.
 
 As CloudFormation's custom resource it always answers, or the stack would wait for an hour: nothing
-that can fail happens before `handler`. It deletes nothing, whatever becomes of the stack.
+that can fail happens before `handler`. It never deletes anything, even if the stack is deleted.
 """
 
 from dataclasses import asdict
@@ -28,7 +28,7 @@ settings = cache(MigrateSettings.from_environment)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any] | None:
-    """The schema version and what was applied; raising fails the invocation."""
+    """Returns the schema version and what was applied; an exception fails the invocation."""
     remaining = context.get_remaining_time_in_millis() / 1000
     seconds = max(remaining - _ANSWER_SECONDS, remaining / 2)
     if "RequestType" not in event:
@@ -58,7 +58,7 @@ def _run(wait_seconds: float, seconds: float) -> dict[str, Any]:
 
 
 def _reason(error: Exception) -> str:
-    """For CloudFormation's log: no value of a row, which Postgres puts into an error's detail."""
+    """For CloudFormation's log: without the error's detail, in which Postgres quotes values."""
     where = " ".join(getattr(error, "__notes__", []))
     if isinstance(error, psycopg.Error) and error.sqlstate:
         return f"{error.sqlstate} {error.diag.message_primary} {where}".rstrip()
@@ -66,7 +66,7 @@ def _reason(error: Exception) -> str:
 
 
 def _ways_to_sign_in() -> list[SignIn]:
-    """With the owner's password; and where IAM can, with a token.
+    """By the owner's password and, on AWS, by an IAM token.
 
     From Postgres 16 on, whoever creates a role becomes a member of it. The roles made here sign in
     by IAM, and RDS asks every member of such a role, even an indirect one, for a token.
@@ -75,7 +75,7 @@ def _ways_to_sign_in() -> list[SignIn]:
 
 
 def _password() -> dict[str, Any]:
-    # Read anew: RDS changes it every week.
+    # Always fresh: RDS changes it every week.
     return _address() | settings().owner_credentials.parsed(_parse_owner, fresh=True)
 
 
@@ -111,7 +111,7 @@ def _role_passwords() -> dict[str, str] | None:
 
 
 def _parse_owner(text: str) -> dict[str, str]:
-    """As RDS keeps its master user's secret."""
+    """In the format of RDS's secret of the master user."""
     fields = parse_json_object(text, what="the owner's credentials")
     user, password = fields.get("username"), fields.get("password")
     if not isinstance(user, str) or not isinstance(password, str):

@@ -1,4 +1,4 @@
-"""Operator commands, invoked without a route: whoever IAM lets in runs the service by these.
+"""Operator commands, invoked without a route by whoever IAM allows.
 
 Event: {"command": "create-tenant", "arguments": {...}}. Answer: {"ok": true, "result": {...}} or
 {"ok": false, "problem": {...}} in the shape of the API's problems.
@@ -53,7 +53,7 @@ class NewTenant(Contract):
     name: Name
     email: Email
     password: Password | None = None
-    """None: one is generated, and returned this once."""
+    """None: one is generated, and returned only now."""
 
 
 class NewUserArguments(Contract):
@@ -128,7 +128,7 @@ class Export(TenantArguments):
 
 class Erasure(TenantArguments):
     name: Name
-    """The tenant's, so that a slip of an id erases nobody."""
+    """The tenant's name, so that a mistyped id erases nobody."""
 
 
 class Kid(Contract):
@@ -146,7 +146,7 @@ class NoArguments(Contract):
 class MasterKeyRotation(Contract):
     stage: Literal["add", "reseal", "drop"]
     version: Annotated[str, bounded(1, 9)] | None = None
-    """Which to drop."""
+    """The version to drop."""
 
 
 class _Command(NamedTuple):

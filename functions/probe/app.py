@@ -1,4 +1,4 @@
-"""Every minute, from outside the VPC: does the public health route pass? The alarm's metric."""
+"""Asks the public health route every minute from outside the VPC; makes the alarm's metric."""
 
 import json
 import time
@@ -41,7 +41,7 @@ def handler(event: dict[str, object], context: LambdaContext) -> Finding:
 
 
 def ask(url: str, *, deadline: float) -> str:
-    """The reason. A redirect is not followed: the health route has none, so it is a failure."""
+    """The reason. The health route has no redirects: one is a failure and is not followed."""
     address = urlsplit(url)
     scheme = HTTPSConnection if address.scheme == "https" else HTTPConnection
     connection = scheme(address.netloc, timeout=TIMEOUT_SECONDS)
@@ -62,7 +62,7 @@ def ask(url: str, *, deadline: float) -> str:
 
 
 def read(answer: HTTPResponse, *, deadline: float) -> bytes:
-    """The body as far as it is needed; the socket's own timeout starts anew with every byte."""
+    """The needed part of the body; the socket's own timeout would start anew with every byte."""
     body = b""
     while len(body) <= LONGEST_BODY and (part := answer.read1(LONGEST_BODY)):
         if time.monotonic() > deadline:

@@ -1,4 +1,4 @@
-"""/v1/products, /v1/policies: what a vendor sells, and the rules that its licences share."""
+"""/v1/products, /v1/policies: what a vendor sells, and the rules that licences share."""
 
 from typing import Any
 from uuid import UUID
@@ -41,7 +41,7 @@ class NewPolicy(PolicyTerms):
 
 
 class PolicyChange(changes_of(PolicyTerms, Contract)):
-    """What is left out stays; null takes a limit or a duration away."""
+    """What is left out stays; null removes a limit or a duration."""
 
 
 class PolicyQuery(PageQuery):
@@ -106,7 +106,7 @@ def get_product(caller: Caller, product_id: UUID) -> Answer:
     answer=ProductAnswer,
 )
 def change_product(caller: Caller, request: ProductChange, product_id: UUID) -> Answer:
-    """Rename a product; its code stays, for it is in proofs and shipped programs."""
+    """Rename a product; its code stays, because proofs and shipped programs contain it."""
     return ProductAnswer.of(
         products.rename_product(database, caller.tenant_id, product_id, request.name)
     )
@@ -116,7 +116,7 @@ def change_product(caller: Caller, request: ProductChange, product_id: UUID) -> 
     "POST", "/v1/products/{product_id}/archive", "products.archive", answer=ProductAnswer
 )
 def archive_product(caller: Caller, product_id: UUID) -> Answer:
-    """Archive a product: no new licences; existing ones go on."""
+    """Archive a product: it gets no new licences, and existing ones go on."""
     return ProductAnswer.of(products.archive_product(database, caller.tenant_id, product_id))
 
 
@@ -137,7 +137,7 @@ def create_policy(caller: Caller, request: NewPolicy) -> Answer:
 
 @api.operation("GET", "/v1/policies", "policies.read", query=PolicyQuery, answer=PolicyList)
 def list_policies(caller: Caller, query: PolicyQuery) -> Answer:
-    """List the policies, newest first; of one product where it is given."""
+    """List the policies, newest first; with `product_id`, only those of one product."""
     where = place(query)
     rows = policy_queries.list_policies(database, caller.tenant_id, query.product_id, where)
     return PolicyList.of(page(rows, where, lambda row: (row.created_at, row.id)))
@@ -157,7 +157,7 @@ def get_policy(caller: Caller, policy_id: UUID) -> Answer:
     answer=PolicyAnswer,
 )
 def change_policy(caller: Caller, request: PolicyChange, policy_id: UUID) -> Answer:
-    """Change a policy; it reaches its licences at their next check."""
+    """Change a policy; its licences follow at their next check."""
     changes = request.model_dump(exclude_unset=True)
     return PolicyAnswer.of(policies.change_policy(database, caller.tenant_id, policy_id, changes))
 

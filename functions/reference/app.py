@@ -13,7 +13,7 @@ from permit.edge.api import Api
 from permit.edge.payload import Context, Response
 from permit.settings import EdgeSettings
 
-# An hour: a deployment changes it, and nobody minds it being that late.
+# An hour: only a deployment changes it, and a delay of an hour does no harm.
 _CACHED = {"Cache-Control": "public, max-age=3600"}
 _ASSETS = Path(openapi.__file__).parent / "swagger_ui"
 _HOME = f"""<!doctype html>
@@ -38,7 +38,7 @@ api = Api(None, EdgeSettings.from_environment().origin_secret)
 
 @api.get("/")
 def home() -> Response:
-    """What this is, for whoever opens the address in a browser."""
+    """What this service is, for people who open the address in a browser."""
     return _page(_HOME, "style-src 'unsafe-inline'")
 
 
@@ -52,7 +52,7 @@ def description() -> Response:
 
 @api.get("/docs")
 def docs() -> Response:
-    """The description as a page, which asks nobody else for anything."""
+    """The description as a page that loads nothing from elsewhere."""
     allowed = "img-src 'self' data:; script-src 'unsafe-inline'; style-src 'unsafe-inline'"
     return _page(_docs(), allowed)
 
@@ -63,7 +63,8 @@ def _page(html: str, allowed: str) -> Response:
         content_type="text/html; charset=utf-8",
         headers={
             **_CACHED,
-            "Content-Security-Policy": f"default-src 'self'; {allowed}",
+            "Content-Security-Policy": f"default-src 'self'; {allowed}; frame-ancestors 'none'",
+            "X-Frame-Options": "DENY",
             "X-Content-Type-Options": "nosniff",
         },
         body=html,
@@ -78,7 +79,7 @@ def _description() -> str:
 @cache
 def _docs() -> str:
     html = generate_swagger_html(
-        # Within a script, nothing may look like the end of it.
+        # Nothing inside the script may look like its end tag.
         spec=_description().replace("</", "<\\/"),
         swagger_js=(_ASSETS / "swagger-ui-bundle.min.js").read_text(encoding="utf-8"),
         swagger_css=(_ASSETS / "swagger-ui.min.css").read_text(encoding="utf-8"),

@@ -1,4 +1,4 @@
-"""Every few minutes: clears what lapsed or expired, and publishes what the dashboard shows."""
+"""Every few minutes, clears what lapsed or expired and publishes figures for the dashboard."""
 
 from dataclasses import asdict
 from typing import Any

@@ -35,7 +35,9 @@ from permit.people.refusals import (
     InvalidLink,
     LastOwner,
     NotAUser,
+    NotForOneself,
     NotInvited,
+    ProofOfSelfRequired,
     SecondFactorOff,
     SecondFactorOn,
     TooManyAttempts,
@@ -45,7 +47,7 @@ from permit.people.rows import ApiKey, AuditEvent, User
 from permit.settings import TeamSettings
 
 LinkToken = Annotated[str, bounded(1, 256)]
-Code = Annotated[str, bounded(6, 32)]
+Code = Annotated[str, bounded(6, 64)]
 
 
 class Invitation(Contract):
@@ -94,7 +96,18 @@ class PasswordChange(Contract):
 
 class CodeRequest(Contract):
     code: Code
-    """A code of the authenticator (6 digits, each good once) or a recovery code."""
+    """A code of the authenticator (6 digits, each good once) or a recovery code; blanks in it do
+    not matter."""
+
+
+class RemovalRequest(Contract):
+    code: Code | None = None
+    """Not looked at any more: the fresh proof of self has had one."""
+
+
+class SecondFactorRule(Contract):
+    required: bool
+    """Whether all the tenant's people need one: who has none can then do nothing but enrol one."""
 
 
 class UserAnswer(answer_of(User)):
@@ -128,6 +141,11 @@ class EnrolmentAnswer(Answer):
     """In Base32, to be typed into an authenticator."""
     uri: str
     """The same as an `otpauth:` address, to be shown as a QR code."""
+
+
+class SecondFactorRuleAnswer(Answer):
+    required: bool
+    """Whether all the tenant's people need a second factor."""
 
 
 class RecoveryCodesAnswer(Answer):
@@ -166,7 +184,9 @@ class AuditQuery(PageQuery):
     """Only this action of the table of roles, such as `licences.suspend`."""
     subject: Id | None = None
     """Only what was done to this thing: its id."""
-    subject_kind: Literal["product", "policy", "licence", "device", "user", "api_key"] | None = None
+    subject_kind: (
+        Literal["product", "policy", "licence", "device", "user", "api_key", "tenant"] | None
+    ) = None
     """Only what was done to things of this kind."""
     since: Instant | None = None
     """Only what happened at this time or later."""
@@ -181,8 +201,11 @@ class AuditQuery(PageQuery):
 
 
 class Actor(Answer):
-    kind: Literal["user", "api_key", "operator"]
-    """`user`, `api_key`, or `operator` for whoever runs the service."""
+    kind: Literal["user", "api_key", "operator", "link", "password", "refresh_token"]
+    """`user`, `api_key`, or `operator` for whoever runs the service; each of them has proven it.
+    `link`: whoever used a one-time link that the user or key named here made. `password`: whoever
+    knew the named user's password and failed the second factor. `refresh_token`: whoever had a
+    token of the named user that somebody else had too."""
     id: UUID | None
     """The user's or the key's id. Null for an operator."""
     name: str | None
@@ -224,9 +247,13 @@ api = VendorApi(database, settings)
         EmailTaken,
         AboveYourRole,
     ),
+    needs_fresh_proof=True,
 )
 def invite_user(caller: Caller, request: Invitation) -> Answer:
-    """Invite a colleague: the answer has the token of a link that is good for 72 hours."""
+    """Invite a colleague: the answer has the token of a link that is good for 72 hours.
+
+    It ends earlier with any change of the colleague's account, and with its maker's.
+    """
     link = users.invite(database, caller, email=request.email, role=request.role, name=request.name)
     return InvitedAnswer(
         **UserAnswer.of(link.user).model_dump(), token=link.token, token_expires_at=link.expires_at
@@ -246,7 +273,7 @@ def list_users(caller: Caller, query: PageQuery) -> Answer:
     "/v1/users/accept",
     None,
     request=Acceptance,
-    refuses=(InvalidLink,),
+    refuses=(InvalidLink, EmailTaken),
 )
 def accept_invitation(request: Acceptance) -> None:
     """Accept an invitation with a password of one's own."""
@@ -307,12 +334,16 @@ def change_self(caller: Caller, request: SelfChange) -> Answer:
     request=PasswordChange,
     refuses=(
         NotAUser,
+        ProofOfSelfRequired,
         WrongProof,
         TooManyAttempts,
     ),
 )
 def change_password(caller: Caller, request: PasswordChange) -> Response | None:
-    """Change one's password; ends every session, this one too."""
+    """Change one's password; ends every session, this one too.
+
+    Where a second factor is in use, a fresh proof of self is needed as well.
+    """
     return _unless_refused(
         own_account.change_own_password(
             database,
@@ -334,6 +365,7 @@ def change_password(caller: Caller, request: PasswordChange) -> Response | None:
         NotAUser,
         SecondFactorOn,
     ),
+    needs_fresh_proof=True,
 )
 def enrol_second_factor(caller: Caller) -> Answer:
     """Begin to use a second factor (TOTP, RFC 6238): it is asked for once it is confirmed."""
@@ -353,9 +385,13 @@ def enrol_second_factor(caller: Caller) -> Answer:
         SecondFactorOn,
         WrongProof,
     ),
+    needs_fresh_proof=True,
 )
 def confirm_second_factor(caller: Caller, request: CodeRequest) -> Answer:
-    """Confirm the second factor with a code of it; the answer has the recovery codes."""
+    """Confirm the second factor with a code of it; ends every other session.
+
+    The answer has the recovery codes.
+    """
     return RecoveryCodesAnswer(
         recovery_codes=second_factors.confirm(database, caller, settings.master_keys, request.code)
     )
@@ -365,25 +401,42 @@ def confirm_second_factor(caller: Caller, request: CodeRequest) -> Answer:
     "POST",
     "/v1/users/me/second-factor/remove",
     "self.second-factor",
-    request=CodeRequest,
+    request=RemovalRequest,
     refuses=(
         NotAUser,
         SecondFactorOff,
-        WrongProof,
-        TooManyAttempts,
     ),
+    needs_fresh_proof=True,
 )
-def remove_own_second_factor(caller: Caller, request: CodeRequest) -> Response | None:
-    """Remove one's second factor, by a code of it or a recovery code."""
-    return _unless_refused(
-        second_factors.remove_own_factor(
-            database,
-            caller,
-            (settings.master_keys, settings.throttle_key),
-            code=request.code,
-            address=api.caller_address(),
-        )
-    )
+def remove_own_second_factor(caller: Caller, request: RemovalRequest) -> None:
+    """Remove one's second factor; ends every other session."""
+    second_factors.remove_own_factor(database, caller)
+
+
+@api.operation(
+    "GET",
+    "/v1/users/second-factor",
+    "users.read",
+    answer=SecondFactorRuleAnswer,
+)
+def get_second_factor_rule(caller: Caller) -> Answer:
+    """Whether all the tenant's people need a second factor."""
+    is_required = user_queries.is_factor_required(database, caller.tenant_id)
+    return SecondFactorRuleAnswer(required=is_required)
+
+
+@api.operation(
+    "PATCH",
+    "/v1/users/second-factor",
+    "users.require-second-factor",
+    request=SecondFactorRule,
+    answer=SecondFactorRuleAnswer,
+    needs_fresh_proof=True,
+)
+def set_second_factor_rule(caller: Caller, request: SecondFactorRule) -> Answer:
+    """Say whether all the tenant's people need a second factor: from now, in every session."""
+    user_queries.require_factor(database, is_required=request.required)
+    return SecondFactorRuleAnswer(required=request.required)
 
 
 @api.operation("GET", "/v1/users/{user_id}", "users.read", answer=UserAnswer)
@@ -402,9 +455,10 @@ def get_user(caller: Caller, user_id: UUID) -> Answer:
         AboveYourRole,
         LastOwner,
     ),
+    needs_fresh_proof=True,
 )
 def change_user(caller: Caller, request: UserChange, user_id: UUID) -> Answer:
-    """Change a user's role; it ends their sessions."""
+    """Change a user's role; it ends their sessions, and the links of their making."""
     return UserAnswer.of(
         users.change_member(database, caller, user_id, role=request.role, is_active=None)
     )
@@ -431,6 +485,7 @@ def deactivate_user(caller: Caller, user_id: UUID) -> Answer:
     "users.reactivate",
     answer=UserAnswer,
     refuses=(AboveYourRole,),
+    needs_fresh_proof=True,
 )
 def reactivate_user(caller: Caller, user_id: UUID) -> Answer:
     """Let a deactivated user sign in again."""
@@ -447,9 +502,10 @@ def reactivate_user(caller: Caller, user_id: UUID) -> Answer:
         AboveYourRole,
         NotInvited,
     ),
+    needs_fresh_proof=True,
 )
 def invite_user_again(caller: Caller, user_id: UUID) -> Answer:
-    """Another link for who has not accepted yet."""
+    """Another link for a user who has not accepted yet."""
     return LinkAnswer.of(users.invite_again(database, caller, user_id))
 
 
@@ -461,11 +517,13 @@ def invite_user_again(caller: Caller, user_id: UUID) -> Answer:
     creates=True,
     refuses=(
         AboveYourRole,
+        NotForOneself,
         NotInvited,
     ),
+    needs_fresh_proof=True,
 )
 def reset_password(caller: Caller, user_id: UUID) -> Answer:
-    """A one-time link by which a user chooses another password, good for 24 hours."""
+    """A one-time link by which a colleague chooses another password, good for 24 hours."""
     return LinkAnswer.of(users.reset_password(database, caller, user_id))
 
 
@@ -475,11 +533,13 @@ def reset_password(caller: Caller, user_id: UUID) -> Answer:
     "users.remove-second-factor",
     refuses=(
         AboveYourRole,
+        NotForOneself,
         SecondFactorOff,
     ),
+    needs_fresh_proof=True,
 )
 def remove_second_factor(caller: Caller, user_id: UUID) -> None:
-    """Remove the second factor of a colleague who has lost it."""
+    """Remove the second factor of a colleague who has lost it; ends their sessions."""
     second_factors.remove_factor_of(database, caller, user_id)
 
 
@@ -491,6 +551,7 @@ def remove_second_factor(caller: Caller, user_id: UUID) -> None:
     answer=NewApiKeyAnswer,
     creates=True,
     refuses=(AboveYourRole,),
+    needs_fresh_proof=True,
 )
 def create_api_key(caller: Caller, request: NewApiKeyRequest) -> Answer:
     """Create an API key for one of the vendor's servers; it is answered here and never again."""

@@ -24,7 +24,7 @@ class Step(BaseModel):
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Raising fails the step; Secrets Manager tries the rotation again and tells of it."""
+    """An exception fails the step; Secrets Manager reports it and tries the rotation again."""
     step = Step.model_validate(event)
     secret = secret_by_arn(settings.token_keys)
     if step.secret != secret.arn:

@@ -12,7 +12,7 @@ from local.template.template import Function
 
 # Lambda allows 10 s; a machine that compiles the packages for the first time may need more.
 INIT_SECONDS = 30.0
-# Lambda's limit for events and answers: 6 MB and a little.
+# Lambda's limit for events and answers: a little over 6 MB.
 PAYLOAD_BYTES = 6 * 1024 * 1024 + 100
 
 
@@ -45,7 +45,7 @@ class Environment:
         self.is_initialised = False
 
     async def live(self) -> None:
-        """Run the process until it ends, whatever ends it."""
+        """Run the process until it ends, for whatever reason."""
         try:
             variables = {**self._variables, "AWS_LAMBDA_RUNTIME_API": await self._api.open()}
             self._worker = await Worker.start(self._function, variables, self._print)
@@ -60,18 +60,18 @@ class Environment:
             await self._api.close()
 
     def is_waiting(self) -> bool:
-        """Whether the process is there to take an invocation: it may have been killed just now."""
+        """Whether the process can take an invocation: it may have been killed just now."""
         return self._worker is not None and self._worker.is_running() and self._is_waiting()
 
     def run(self, invocation: Invocation) -> None:
-        """Hand an invocation over; only for an environment that has said it is idle."""
+        """Hand over an invocation; the environment must have said that it is idle."""
         self._current = invocation
         timeout = self._function.timeout_seconds
         self._arm(timeout, f"Task timed out after {timeout:.2f} seconds")
         self._work.put_nowait(invocation)
 
     def end(self, outcome: Outcome | None = None) -> None:
-        """Kill the process; the outcome is that of what it was doing."""
+        """Kill the process; `outcome` becomes the answer of what it was doing."""
         self._is_unwanted = True
         self._end = self._end or outcome
         if self._worker is not None:
@@ -93,7 +93,7 @@ class Environment:
         self._on_end(self, end)
 
     async def _answer(self, call: Call) -> Reply:
-        """The Runtime API as AWS documents it, for the one process on the other side."""
+        """The Runtime API as AWS documents it, for this environment's process."""
         match call.method, call.path.strip("/").split("/"):
             case "GET", ["invocation", "next"]:
                 return await self._next(call)
@@ -112,7 +112,7 @@ class Environment:
 
     async def _next(self, call: Call) -> Reply:
         self._disarm()
-        # Only now: a caller that asks again at once finds this environment idle.
+        # Not earlier: a caller that asks again at once must find this environment idle.
         self._settle(self._answered or Outcome(failure=Failure.CRASHED, detail="no answer"))
         self._is_waiting = call.is_connected
         self.is_initialised = True
@@ -149,7 +149,7 @@ class Environment:
 
 
 def _error(body: bytes) -> str:
-    """What the runtime says of an error; it has printed the traceback itself."""
+    """What the runtime reports of an error; it has printed the traceback itself."""
     error = json.loads(body)
     return f"{error['errorType']}: {error['errorMessage']}"
 

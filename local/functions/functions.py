@@ -15,13 +15,13 @@ from local.refusal import CannotRun
 from local.template.intrinsics import parse
 from local.template.template import read_functions
 
-# Environments a function; a new AWS account may have as many, for all of its functions together.
+# Environments for each function; a new AWS account may have as many for all functions together.
 CONCURRENCY = 10
 
 
 @dataclass(frozen=True, kw_only=True)
 class Functions:
-    """One pool a function, by the name of its folder; those without a route print quietly."""
+    """One pool for each function, by its folder's name; those without a route print quietly."""
 
     pools: dict[str, Pool]
     outputs: dict[str, QuietOutput]
@@ -35,26 +35,26 @@ class Functions:
         return outcome
 
     async def call(self, name: str, event: dict[str, Any]) -> Any:
-        """The answer of a function that has no route, which has to succeed."""
+        """The answer of a function that has no route; it must succeed."""
         outcome = await self.invoke(name, event)
         if outcome.failure:
             raise CannotRun(f"{name}: {outcome.failure}: {outcome.detail}")
         return json.loads(outcome.payload)
 
     async def command(self, command: str, **arguments: Any) -> dict[str, Any]:
-        """What an operator command returns, which has to be granted."""
+        """The result of an operator command; it must succeed."""
         answer = await self.call("operator", {"command": command, "arguments": arguments})
         if not answer["ok"]:
             raise CannotRun(f"operator: {command}: {answer['problem']['detail']}")
         return answer["result"]
 
     async def close(self) -> None:
-        """End every environment; what is still under way is answered as stopped."""
+        """End every environment; requests that are still running are answered as stopped."""
         await asyncio.gather(*(pool.close() for pool in self.pools.values()))
 
 
 def functions_of(site: Site) -> Functions:
-    """The project's functions with this machine's settings; none is started before it is used."""
+    """The project's functions with this machine's settings; each starts when it is first used."""
     template = parse((PROJECT / "template.yaml").read_text(encoding="utf-8"))
     functions = read_functions(template, PROJECT)
     outputs = {each.name: QuietOutput(each.name) for each in functions if not each.routes}

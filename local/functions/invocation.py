@@ -1,4 +1,4 @@
-"""One invocation of a function on its way to an answer."""
+"""One invocation of a function, from its event to its answer."""
 
 import asyncio
 import uuid
@@ -28,7 +28,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Invocation:
-    """An event waiting for a function, or being worked on."""
+    """An event that waits for a function, or is being handled by one."""
 
     event: bytes
     request_id: str = field(default_factory=lambda: str(uuid.uuid4()))
@@ -37,6 +37,6 @@ class Invocation:
     )
 
     def settle(self, outcome: Outcome) -> None:
-        """Give the answer, unless there is one or nobody waits any more."""
+        """Give the answer, unless it was given already or nobody waits for it."""
         if not self.outcome.done():
             self.outcome.set_result(outcome)

@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Callable
 
-# Of a function that nobody sent a request, this much is shown when it fails.
+# When a function without a route fails, so many of its lines are shown.
 LINES_KEPT = 20
 
 

@@ -11,10 +11,10 @@ from local.template.template import Function
 
 
 class Pool:
-    """Gives each invocation an idle environment, the last used first, and starts what is missing.
+    """Gives each invocation an idle environment, the last used first, or starts a new one.
 
-    Lambda refuses what is over its limit at once; here the limit is only the machine's, so an
-    invocation over it waits for its turn, as long as its caller does.
+    Lambda refuses at once what is over its limit. Here the limit is only this machine's, so an
+    invocation over it waits for its turn as long as its caller does.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Pool:
         return await invocation.outcome
 
     async def close(self) -> None:
-        """End every environment; what was under way is answered as stopped."""
+        """End every environment; running requests are answered as stopped."""
         self._is_closed = True
         stopped = Outcome(failure=Failure.STOPPED)
         while self._waiting:
@@ -86,6 +86,6 @@ class Pool:
             self._dispatch()
 
     def _fail_the_first(self, outcome: Outcome) -> None:
-        """An environment that never came up was started for somebody: that one is told."""
+        """An environment that did not start was started for a waiting request: answer that one."""
         if self._waiting:
             self._waiting.popleft().settle(outcome)

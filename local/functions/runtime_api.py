@@ -1,4 +1,4 @@
-"""Lambda's Runtime API on a loopback port: what awslambdaric asks for its work and answers to."""
+"""Lambda's Runtime API on a loopback port, where awslambdaric gets events and sends answers."""
 
 import asyncio
 import select
@@ -22,7 +22,7 @@ class Call:
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """What the runtime is told."""
+    """What the runtime is answered."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict[str, str])
@@ -33,7 +33,7 @@ Answer = Callable[[Call], Awaitable[Reply]]
 
 
 class RuntimeApi:
-    """A listener for one execution environment: its port is all that tells it from another."""
+    """A listener for one execution environment: only the port tells environments apart."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
@@ -67,7 +67,7 @@ class RuntimeApi:
                     break
                 connection.start_next_cycle()
         except ConnectionError:
-            pass  # The process ended in the middle; whoever watches the process deals with that.
+            pass  # The process ended in between; its watcher handles that.
         finally:
             writer.close()
 
@@ -97,7 +97,7 @@ async def _next_call(
 
 
 def _is_connected(writer: asyncio.StreamWriter) -> bool:
-    """While a client waits for its answer, only its end makes the socket readable."""
+    """While a client waits for an answer, its socket becomes readable only when it closes."""
     poll = select.poll()
     poll.register(writer.get_extra_info("socket").fileno(), select.POLLIN)
     return not poll.poll(0)

@@ -1,4 +1,4 @@
-"""EventBridge's part: invokes the functions that have a schedule, each at its rate."""
+"""In EventBridge's place: invokes the functions that have a schedule, each at its rate."""
 
 import asyncio
 from datetime import UTC, datetime

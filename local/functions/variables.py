@@ -1,4 +1,4 @@
-"""What a function's process finds in its environment: Lambda's variables and the function's own."""
+"""The environment variables of a function's process: Lambda's and the function's own."""
 
 import os
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from local.processes import PROJECT
 from local.site.secret_files import SecretFiles
 from local.template.template import Function
 
-# Settings of the template that mean something on AWS only.
+# Settings of the template that have a meaning only on AWS.
 CLOUD_ONLY = {"PERMIT_DATABASE_CA", "PERMIT_ORIGIN_SECRET"}
 
 
@@ -21,12 +21,12 @@ class Site:
     secrets: SecretFiles
 
     def variables(self, function: Function) -> dict[str, str]:
-        """A function gets what its block of the template names, with this machine's values."""
+        """A function gets the variables that its block of the template names, with local values."""
         named = function.environment
         values = {name: value for name, value in named.items() if name not in CLOUD_ONLY}
         values |= {name: value for name, value in self._values().items() if name in named}
         if "PERMIT_DATABASE_USER" in named:
-            # On AWS there is none: the function signs in by IAM.
+            # On AWS there is no password: the function signs in by IAM.
             passwords = self.secrets.read_json("role-passwords.json")
             values["PERMIT_DATABASE_PASSWORD"] = passwords[named["PERMIT_DATABASE_USER"]]
         if "PERMIT_OWNER_CREDENTIALS" in named:
@@ -64,7 +64,7 @@ def _lambda_variables(function: Function) -> dict[str, str]:
         "LAMBDA_TASK_ROOT": str(function.folder),
         "LANG": "en_US.UTF-8",
         "PATH": os.defpath,
-        # Like the layer that it is on AWS; the dependencies' layer is our virtual environment.
+        # On AWS this is a layer; the other layer is our virtual environment here.
         "PYTHONPATH": str(PROJECT / "shared"),
         "TZ": ":UTC",
         "_HANDLER": function.handler,

@@ -17,7 +17,7 @@ import psutil
 from local.processes import dies_with_parent
 from local.template.template import Function
 
-# AWS builds its client's native half for Linux only; elsewhere ours stands in for it.
+# AWS builds its client's native half for Linux only; elsewhere ours takes its place.
 PORTABLE_CLIENT = Path(__file__).parent / "portable"
 
 Print = Callable[[str], None]
@@ -34,7 +34,7 @@ class Worker:
     async def start(
         cls, function: Function, variables: Mapping[str, str], print_line: Print
     ) -> "Worker":
-        """In a session of its own, out of reach of a Ctrl-C that is meant for us."""
+        """In a session of its own, so that a Ctrl-C reaches only us."""
         path = variables["PYTHONPATH"]
         if find_spec("runtime_client") is None:
             path = f"{PORTABLE_CLIENT}{os.pathsep}{path}"
@@ -51,23 +51,23 @@ class Worker:
         return cls(process=process, print_line=print_line)
 
     def is_running(self) -> bool:
-        """Whether its main thread is; after a kill, the one that asks for work may outlive it."""
+        """Whether its main thread runs: after a kill, the thread that asks for work may run on."""
         try:
             return psutil.Process(self.process.pid).status() != psutil.STATUS_ZOMBIE
         except psutil.NoSuchProcess:
             return False
 
     async def wait(self) -> int:
-        """Its status, once it has ended."""
+        """Its exit status, once it has ended."""
         output = asyncio.create_task(self._pass_output_on())
         status = await self.process.wait()
-        # What the process started itself may hold its output open: that is not waited for.
+        # Children of the process may keep its output open: do not wait for them.
         await asyncio.wait({output}, timeout=0.2)
         output.cancel()
         return status
 
     def kill(self) -> None:
-        """End the process with all that it started; Lambda asks no politer."""
+        """Kill the process and all that it started, as Lambda does."""
         with suppress(ProcessLookupError, PermissionError):  # It has ended already.
             os.killpg(self.process.pid, signal.SIGKILL)
 

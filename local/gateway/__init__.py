@@ -1,1 +1,1 @@
-"""API Gateway's part: routes, events, throttling and responses."""
+"""In API Gateway's place: routes, events, throttling and responses."""

@@ -1,4 +1,4 @@
-"""A request as the event that an HTTP API makes of it, payload format 2.0."""
+"""A request as the event that an HTTP API makes from it, payload format 2.0."""
 
 import base64
 import secrets
@@ -12,7 +12,7 @@ from local.gateway.http import Request
 from local.gateway.routes import Match
 from local.template.template import Schedule
 
-# Everything else arrives in base64, also a form and a body of no stated type.
+# Everything else arrives in base64, even a form or a body without a content type.
 TEXT_TYPES = {"application/json", "application/xml", "application/javascript"}
 HOP_BY_HOP = {"connection", "keep-alive", "proxy-connection", "te", "transfer-encoding", "upgrade"}
 
@@ -109,5 +109,5 @@ def _body(request: Request) -> dict[str, Any]:
         try:
             return {"body": request.body.decode(), "isBase64Encoded": False}
         except UnicodeDecodeError:
-            pass  # No text after all: it travels as what it is.
+            pass  # Not text after all: it is sent in base64.
     return {"body": base64.b64encode(request.body).decode(), "isBase64Encoded": True}

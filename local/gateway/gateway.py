@@ -1,4 +1,4 @@
-"""API Gateway's part: an ASGI application from a request to a function and back."""
+"""In API Gateway's place: an ASGI application from a request to a function and back."""
 
 import asyncio
 import json
@@ -18,7 +18,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 BODY_BYTES = 6 * 1024 * 1024
-# A client that has begun to send is listened to a little longer, so that it can read its 413.
+# A client that is sending is read a little further, so that it can read its 413.
 DRAINED_BYTES = 8 * BODY_BYTES
 INTEGRATION_SECONDS = 30.0
 BODILESS = {204, 304}
@@ -32,7 +32,7 @@ class Gateway:
         self._routes = Routes(pool.function for pool in functions.pools.values())
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """ASGI's entry; uvicorn is told to offer nothing but HTTP."""
+        """ASGI's entry point; uvicorn is set to offer only HTTP."""
         body = await _read_body(scope, receive)
         if body is None:
             response = gateway_message(413, "Request Entity Too Large")
@@ -41,7 +41,7 @@ class Gateway:
         await _send(response, send)
 
     async def respond(self, request: Request) -> Response:
-        """The whole way, without a network."""
+        """From a request to its response, without a network."""
         match = self._routes.find(request.method, request.path)
         if match is None:
             return gateway_message(404, "Not Found")

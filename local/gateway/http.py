@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What came in; header names are in lower case, `path` is as it stood on the wire."""
+    """A received request; header names are in lower case, `path` is as it was sent."""
 
     method: str
     path: str
@@ -24,7 +24,7 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """What goes out."""
+    """A response to send."""
 
     status: int
     headers: Mapping[str, str] = field(default_factory=dict[str, str])

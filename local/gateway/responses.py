@@ -1,4 +1,4 @@
-"""A function's answer as the HTTP response that an HTTP API makes of it, payload format 2.0."""
+"""A function's answer as the response that an HTTP API makes from it, payload format 2.0."""
 
 import base64
 import binascii
@@ -18,7 +18,7 @@ UNAVAILABLE = {Failure.TIMED_OUT, Failure.STOPPED}
 
 
 def gateway_message(status: int, message: str) -> Response:
-    """What API Gateway says in its own name."""
+    """One of API Gateway's own answers."""
     body = json.dumps({"message": message}, separators=(",", ":")).encode()
     return Response(status=status, headers={"content-type": "application/json"}, body=body)
 
@@ -29,7 +29,7 @@ def unavailable() -> Response:
 
 
 def http_response(outcome: Outcome) -> Response:
-    """The response for what came of an invocation."""
+    """The response for the outcome of an invocation."""
     if outcome.failure in UNAVAILABLE:
         return unavailable()
     response = None if outcome.failure else _from_answer(json.loads(outcome.payload))

@@ -12,7 +12,7 @@ SEGMENT = re.compile(r"\{([^}+]+)(\+?)\}")
 
 @dataclass(frozen=True, kw_only=True)
 class Match:
-    """The function and route of a request, and what its path parameters are."""
+    """The function and route of a request, and its path parameters."""
 
     function: Function
     route: Route
@@ -30,7 +30,7 @@ class Routes:
         ]
 
     def find(self, method: str, path: str) -> Match | None:
-        """The match for a method and a path as it stood on the wire."""
+        """The match for a method and a path, the path as it was sent."""
         for pattern, function, route in self._entries:
             matched = pattern.fullmatch(path)
             if matched and route.method in (method, "ANY"):

@@ -9,12 +9,12 @@ import uvicorn
 
 from local.gateway.gateway import Gateway
 
-# What is under way gets this long to be answered before its environment is ended.
+# Running requests get so many seconds to be answered before their environments are ended.
 GRACE_SECONDS = 2.0
 
 
 class _Server(uvicorn.Server):
-    """uvicorn, with the signals left to whoever runs it."""
+    """uvicorn without its signal handlers: `make run` has its own."""
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
@@ -22,7 +22,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve(listener: socket.socket, gateway: Gateway, on_ready: Callable[[], None]) -> None:
-    """Answer requests; `on_ready` is called once the first would be answered."""
+    """Answer requests; `on_ready` is called as soon as requests can be answered."""
     server = _Server(_configuration(gateway))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:

@@ -1,1 +1,1 @@
-"""The database's part: an embedded Postgres, or the one that DATABASE_URL names."""
+"""The local database: an embedded Postgres, or the one that DATABASE_URL names."""

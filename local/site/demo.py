@@ -1,4 +1,4 @@
-"""The demo tenant: made once a database, through the operator function; its facts are in a file."""
+"""The demo tenant: made once for each database by the operator function; a file has its facts."""
 
 import json
 import secrets
@@ -45,7 +45,7 @@ class Demo:
 
 
 async def demo(file: Path, base_url: str, functions: Functions, gateway: Gateway) -> Demo:
-    """The demo of the runs before, if this database is theirs, else a new one."""
+    """The demo of earlier runs if it is in this database, else a new one."""
     found = _read(file, base_url)
     if found is None or not await _is_known(found, gateway):
         found = await _make(base_url, functions)
@@ -60,7 +60,7 @@ def _read(file: Path, base_url: str) -> Demo | None:
 
 
 async def _is_known(found: Demo, gateway: Gateway) -> bool:
-    """Whether the licence exists: another database may have taken the old one's place."""
+    """Whether the licence exists: the database may have been replaced by another."""
     body = json.dumps({"key": found.licence_key}).encode()
     headers = (("content-type", "application/json"), ("host", "127.0.0.1"))
     request = Request(method="POST", path="/v1/licences/check", headers=headers, body=body)
@@ -85,7 +85,7 @@ async def _make(base_url: str, functions: Functions) -> Demo:
 
 
 async def _make_tenant(functions: Functions) -> dict[str, Any]:
-    """The email may be taken, where a demo was made before and its facts were lost."""
+    """The email may be taken: an earlier demo may have lost its file."""
     try:
         return await functions.command("create-tenant", name="Demo", email=EMAIL)
     except CannotRun:

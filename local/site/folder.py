@@ -36,8 +36,8 @@ class Folder:
 
     @contextmanager
     def lock(self) -> Generator[None]:
-        """Hold the folder alone; the system lets go of it however we end."""
-        # Postgres' own user passes through it; everything in it is closed.
+        """Lock the folder; the system unlocks it however this process ends."""
+        # Postgres's own user must pass through it; everything in it is closed.
         try:
             self.path.mkdir(mode=0o711, parents=True, exist_ok=True)
             file = (self.path / "lock").open("w")
@@ -51,13 +51,13 @@ class Folder:
             yield
 
     def note_running(self, site: Site) -> None:
-        """Tell `make operator` where the database is, for as long as the lock is held."""
+        """Tell `make operator` where the database is, while the lock is held."""
         about = site.database
         facts = {"base_url": site.base_url, "host": about.host, "port": about.port}
         write_private(self._running, json.dumps(facts | {"name": about.name, "owner": about.owner}))
 
     def running(self) -> Site | None:
-        """The service that holds the lock, if one does."""
+        """The service that holds the lock, if any."""
         try:
             with self.lock():
                 return None

@@ -10,12 +10,12 @@ from local.postgres.embedded import Postgres
 from local.refusal import CannotRun
 
 WATCH_SECONDS = 0.2
-# Asked at once: whoever started us may be gone before we are up.
+# Read at import: our parent may be gone before we are ready.
 _PARENT = os.getppid()
 
 
 def _signals() -> list[signal.Signals]:
-    """What means the same as Ctrl-C; a hang-up is left to nohup where that is used."""
+    """The signals that mean the same as Ctrl-C; under nohup, a hang-up is ignored."""
     wanted = [signal.SIGINT, signal.SIGTERM]
     is_hang_up_ours = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
     return [*wanted, signal.SIGHUP] if is_hang_up_ours else wanted
@@ -38,7 +38,7 @@ def signals_cancel(task: asyncio.Task[Any]) -> None:
 
 
 async def until_the_first_ends(*coroutines: Coroutine[Any, Any, None]) -> None:
-    """Run together; when one ends or fails, the others are cancelled, and its failure is ours."""
+    """Run all together; when one ends or fails, cancel the others and pass on its failure."""
     tasks = [asyncio.ensure_future(each) for each in coroutines]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -51,13 +51,13 @@ async def until_the_first_ends(*coroutines: Coroutine[Any, Any, None]) -> None:
 
 
 async def end_with_postgres(server: Postgres | None) -> None:
-    """Fail when the embedded server ends; there is nothing to watch of one that is not ours."""
+    """Fail when the embedded server ends; a server that is not ours is not watched."""
     while server is None or not server.has_ended():  # noqa: ASYNC110 (no event tells)
         await asyncio.sleep(WATCH_SECONDS)
     raise CannotRun("Postgres has ended; .permit/postgres.log may say why")
 
 
 async def end_with_make() -> None:
-    """If make is killed, nobody is left whom a Ctrl-C would reach."""
+    """Ends when make is killed: then no Ctrl-C can reach us any more."""
     while "MAKELEVEL" not in os.environ or os.getppid() == _PARENT:  # noqa: ASYNC110 (no event tells)
         await asyncio.sleep(WATCH_SECONDS)

@@ -1,4 +1,4 @@
-"""The secrets of .permit/secrets: made at the first run in the formats that AWS's have."""
+"""The secrets of .permit/secrets: made at the first run, in the same formats as on AWS."""
 
 import json
 import secrets
@@ -20,12 +20,12 @@ EMBEDDED_OWNER = "permit_master"
 
 @dataclass(frozen=True, kw_only=True)
 class SecretFiles:
-    """The folder with one file a secret, closed to everybody else."""
+    """The folder with one file for each secret, closed to everybody else."""
 
     folder: Path
 
     def make_missing(self) -> None:
-        """Make what is not there yet; what is there stays as it is."""
+        """Make the missing ones; the others stay as they are."""
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for name, make in _FIRST_VALUES.items():
             if not (self.folder / name).exists():

@@ -47,7 +47,7 @@ def parse(text: str) -> dict[str, Any]:
 
 
 class Resolver:
-    """Resolves intrinsics against the parameters' defaults; a resource stands for its own name."""
+    """Resolves intrinsics with the parameters' defaults; a resource resolves to its own name."""
 
     def __init__(self, template: Mapping[str, Any]) -> None:
         self._parameters: Mapping[str, Any] = template.get("Parameters", {})
@@ -56,14 +56,14 @@ class Resolver:
         self._resources: Mapping[str, Any] = template["Resources"]
 
     def resources(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The resources of a type, with their names, that exist under the parameters' defaults."""
+        """The resources of a type that exist with the parameters' defaults, with their names."""
         for name, resource in self._resources.items():
             is_made = "Condition" not in resource or self.holds(resource["Condition"])
             if resource["Type"] == kind and is_made:
                 yield name, resource
 
     def resolve(self, value: Any) -> Any:
-        """The value with every intrinsic replaced, and what is `AWS::NoValue` left out."""
+        """The value with every intrinsic replaced, and without what is `AWS::NoValue`."""
         if isinstance(value, list):
             items = [self.resolve(item) for item in cast(list[Any], value)]
             return [item for item in items if item is not NO_VALUE]
@@ -98,7 +98,7 @@ class Resolver:
             case "Fn::GetAtt":
                 return ".".join(argument)
             case _:
-                # Nothing that a function needs on this machine; named, so that it can be found.
+                # No function needs it on this machine; its name makes it easy to find.
                 return name
 
     def _reference(self, name: str) -> Any:
@@ -121,7 +121,7 @@ class Resolver:
         return PLACEHOLDER.sub(replacement, text).replace("${!", "${")
 
     def holds(self, condition: Any) -> bool:
-        """Whether a condition does, by its name or as it is written."""
+        """Whether a condition holds; it is given by its name or written out."""
         if isinstance(condition, str):
             return self.holds(self._conditions[condition])
         name, argument = next(iter(condition.items()))

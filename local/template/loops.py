@@ -1,4 +1,4 @@
-"""Fn::ForEach, written out as CloudFormation's AWS::LanguageExtensions does before all else."""
+"""Writes out Fn::ForEach, as CloudFormation's AWS::LanguageExtensions does first of all."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ _TRANSFORM = "AWS::LanguageExtensions"
 
 
 def written_out(template: Mapping[str, Any]) -> dict[str, Any]:
-    """The template with what its loops make in their place, and without their transform."""
+    """The template with each loop replaced by what it makes, and without the transform."""
     return {name: _section(name, section) for name, section in template.items()}
 
 
@@ -38,7 +38,7 @@ def _entries(section: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _filled(value: Any, name: str, item: str) -> Any:
-    """With the item in the place of `Ref` to the loop's name and of `${name}` in an `Fn::Sub`."""
+    """The value with the item in place of `Ref` to the loop's name and `${name}` in `Fn::Sub`."""
     match value:
         case {"Ref": str(referred)} if referred == name:
             return item

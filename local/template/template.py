@@ -17,7 +17,7 @@ DEFAULT_TIMEOUT, DEFAULT_MEMORY = 3, 128
 
 @dataclass(frozen=True, kw_only=True)
 class Route:
-    """A method (or `ANY`) and a path of the HTTP API; the path `$default` takes what is left."""
+    """A method (or `ANY`) and a path of the HTTP API; the path `$default` takes all others."""
 
     method: str
     path: str
@@ -53,7 +53,7 @@ class Function:
 
 
 def read_functions(template: Mapping[str, Any], root: Path) -> tuple[Function, ...]:
-    """The functions that are made by default, Globals merged and intrinsics resolved."""
+    """The functions that the defaults make, with Globals merged and intrinsics resolved."""
     resolver = Resolver(template)
     shared: Mapping[str, Any] = template.get("Globals", {}).get("Function", {})
     return tuple(

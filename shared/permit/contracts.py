@@ -2,14 +2,13 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import date, datetime
-from typing import TYPE_CHECKING, Annotated, Any, Self, TypeVar, cast, get_type_hints
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, cast, get_type_hints
 from uuid import UUID
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,10 +16,12 @@ from pydantic import (
     StringConstraints,
     ValidationError,
     create_model,
+    model_validator,
 )
 from pydantic_core import core_schema
 
-from permit.errors import InvalidRequest
+from permit.errors import MOST_FAULTS, InvalidRequest
+from permit.folding import read_email
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
@@ -35,10 +36,11 @@ _DURATION = (
     r"(?:T(?=[0-9])(?:(\d{1,6})H)?(?:(\d{1,7})M)?(?:(\d{1,9})S)?)?"
 )
 _DAY = r"\d{4}-\d\d-\d\d"
-_DEEPEST = 32  # levels; what serialises the answers gives up at some 250
+_DEEPEST = 32  # levels; the serialiser of answers gives up at about 250
 _SECONDS = (365.25 * 86400, 30.4375 * 86400, 7 * 86400, 86400, 3600, 60, 1)
 
 
+Fields = dict[str, Any]
 Request = TypeVar("Request", bound="Contract")
 
 
@@ -47,8 +49,37 @@ def bounded(minimum: int, maximum: int) -> StringConstraints:
     return StringConstraints(min_length=minimum, max_length=maximum, pattern=_NO_NUL)
 
 
+class Items:
+    """A list of so many items. They are looked at in pieces, up to the first piece with a fault.
+
+    Pydantic keeps an error for each fault that it finds: of a long list these could be too many.
+    """
+
+    def __init__(self, minimum: int, maximum: int) -> None:
+        self._minimum, self._maximum = minimum, maximum
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: "GetCoreSchemaHandler"
+    ) -> "CoreSchema":
+        bounds = {"min_length": self._minimum, "max_length": self._maximum}
+        listed = cast("CoreSchema", {**handler(source), **bounds})
+        return core_schema.no_info_wrap_validator_function(self._validate, listed)
+
+    def _validate(self, sent: Any, handler: Callable[[Any], list[Any]]) -> list[Any]:
+        if not isinstance(sent, list) or len(cast("list[Any]", sent)) <= MOST_FAULTS:
+            return handler(sent)
+        whole, validated = cast("list[Any]", sent), list[Any]()
+        for start in range(0, min(len(whole), self._maximum), MOST_FAULTS):
+            end = start + MOST_FAULTS
+            try:
+                validated += handler(whole[start:end])
+            except ValidationError:
+                return handler(whole[:end])  # which fails again, with the right indices
+        return validated if len(whole) <= self._maximum else handler(whole)
+
+
 class _Discreet:
-    """Names its fields in a repr and shows no value: keys, passwords, links, or who somebody is."""
+    """Its repr names the fields and hides their values: keys, passwords, links, personal data."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(vars(self))})"
@@ -59,6 +90,9 @@ class _Discreet:
 class Contract(_Discreet, BaseModel):
     """A request: strict, closed, immutable. An unknown field is an error, not a typo to ignore."""
 
+    largest_body: ClassVar[int] = 64 * 1024
+    """In bytes: a longer one is refused before it is parsed."""
+
     model_config = ConfigDict(
         strict=True,
         extra="forbid",
@@ -66,6 +100,17 @@ class Contract(_Discreet, BaseModel):
         hide_input_in_errors=True,
         defer_build=True,  # built by the first request that needs it, not by every cold start
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_few_unknown_fields(cls, sent: object) -> object:
+        """Drops unknown fields beyond those that are told: pydantic keeps an error for each."""
+        fields = cast("Fields", sent)
+        if not isinstance(sent, dict) or len(fields) <= MOST_FAULTS:
+            return fields
+        unknown = [name for name in fields if name not in cls.model_fields]
+        dropped = set(unknown[MOST_FAULTS:])
+        return {name: value for name, value in fields.items() if name not in dropped}
 
 
 class Query(Contract):
@@ -75,20 +120,20 @@ class Query(Contract):
 
 
 class Reasoned(Contract):
-    """What may be done without a word, or with one for the audit log."""
+    """An optional reason, for the audit log."""
 
     reason: Annotated[str, bounded(1, 500)] | None = None
     """Why, for the audit log. Null: no reason is kept."""
 
 
 class Answer(_Discreet, BaseModel):
-    """What is answered."""
+    """A body that is answered."""
 
     model_config = ConfigDict(defer_build=True)
 
     @classmethod
     def of(cls, row: object) -> Self:
-        """Made from what has its fields as attributes: a row, or a page of rows."""
+        """Made from an object with these fields as attributes: a row, or a page of rows."""
         return cls.model_validate(row, from_attributes=True)
 
 
@@ -101,9 +146,9 @@ def answer_of(row: type) -> type[Answer]:
 
 
 def changes_of(contract: type[Contract], base: type[Request]) -> type[Request]:
-    """`base` with every field of a contract, of which any may be left out; null stays what it was.
+    """`base` with every field of a contract, each optional; null is allowed where it was.
 
-    Not with the contract's rules about several fields: those are for the whole that results.
+    Without the contract's rules about several fields: those apply to the merged result.
     """
     kinds = get_type_hints(contract, include_extras=True)
     fields: dict[str, Any] = {name: (kinds[name], LEFT_OUT) for name in contract.model_fields}
@@ -125,11 +170,12 @@ class Words:
         return {**handler(schema), "description": self.text}
 
 
-Id = Annotated[UUID, Field(strict=False)]  # JSON knows no UUID: a text that is one is taken
+Id = Annotated[UUID, Field(strict=False)]  # JSON has no UUIDs: they come as text
 Name = Annotated[str, bounded(1, 200)]
 Entitlement = Annotated[str, bounded(1, 64)]
 Email = Annotated[
     str,
+    BeforeValidator(lambda value: read_email(value) if isinstance(value, str) else value),
     StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$"),
     Words("an email address of 3 to 254 characters"),
 ]
@@ -141,7 +187,7 @@ NewPassword = Annotated[
 
 
 def duration_seconds(text: str) -> float:
-    """About how long an ISO 8601 duration of whole numbers is; ValueError where it is none.
+    """About how many seconds an ISO 8601 duration of whole numbers lasts. Raises ValueError.
 
     For comparing durations only: adding one to a time is Postgres's work, by the calendar.
     """
@@ -177,37 +223,51 @@ Term = Annotated[str, _Duration("PT1S", "P100Y")]
 SeatTtl = Annotated[str, _Duration("PT2S", "P1Y")]
 Lease = Annotated[str, _Duration("PT1S", "P1Y")]
 Overlap = Annotated[str, _Duration("PT0S", "P1Y")]
-_DAY_WORDS = "a date, as 2026-11-22"
-# With room for every duration: neither RFC 3339 nor Python knows a year of five digits.
+_DAY_WORDS = "a date, as 2026-11-22, or an RFC 3339 time with its offset, whose day in UTC counts"
+# RFC 3339 knows offsets up to 23:59; Postgres refuses more than these, and no country has one.
+_WIDEST_OFFSET = timedelta(hours=15, minutes=59)
+# Leaves room to add any duration: RFC 3339 and Python have no years of five digits.
 _INSTANT_WORDS = (
-    "an RFC 3339 time with its offset, as 2026-11-22T08:00:00Z, from the year 1970 to 8999"
+    "an RFC 3339 time with its offset, of less than 16 hours, as 2026-11-22T08:00:00Z, "
+    "from the year 1970 to 8999"
 )
 
 
 def _read_day(value: object) -> date:
-    if isinstance(value, date):
+    if isinstance(value, date) and not isinstance(value, datetime):
         return value
     if isinstance(value, str) and re.fullmatch(_DAY, value, re.ASCII):
-        with suppress(ValueError):  # no such day: Python's own words may quote it
+        with suppress(ValueError):  # no such day; Python's own message may quote the value
             return date.fromisoformat(value)
+    with suppress(ValueError):
+        return read_instant(value).astimezone(UTC).date()
     raise ValueError(f"must be {_DAY_WORDS}")
 
 
-def _read_instant(value: object) -> datetime:
+def read_instant(value: object) -> datetime:
+    """A time that Postgres knows too. Raises ValueError."""
     with suppress(ValueError):
-        instant = datetime.fromisoformat(value) if isinstance(value, str) else value
-        if isinstance(instant, datetime) and instant.tzinfo and 1970 <= instant.year < 9000:
+        # RFC 3339 has "t" and "z" in either case.
+        instant = datetime.fromisoformat(value.upper()) if isinstance(value, str) else value
+        if isinstance(instant, datetime) and _is_storable(instant):
             return instant
     raise ValueError(f"must be {_INSTANT_WORDS}")
 
 
+def _is_storable(instant: datetime) -> bool:
+    offset = instant.utcoffset()
+    if offset is None or not 1970 <= instant.year < 9000:
+        return False
+    return abs(offset) <= _WIDEST_OFFSET and not offset % timedelta(minutes=1)
+
+
 Day = Annotated[date, BeforeValidator(_read_day), Words(_DAY_WORDS)]
-Instant = Annotated[datetime, BeforeValidator(_read_instant), Words(_INSTANT_WORDS)]
+Instant = Annotated[datetime, BeforeValidator(read_instant), Words(_INSTANT_WORDS)]
 
 
-def _storable(value: dict[str, Any]) -> dict[str, Any]:
-    """Refuses what jsonb would: NUL, lone surrogates and NaN, at any depth; and too much depth."""
-    level: list[Any] = [value]
+def _storable(value: object) -> object:
+    """Refuses what jsonb would (NUL, lone surrogates, NaN, at any depth), and too deep nesting."""
+    level: list[Any] = [value] if isinstance(value, Mapping) else []  # pydantic refuses the others
     for _ in range(_DEEPEST):
         below: list[Any] = []
         for item in level:
@@ -223,7 +283,7 @@ def _storable(value: dict[str, Any]) -> dict[str, Any]:
         level = below
     if level:
         raise ValueError(f"must not be nested deeper than {_DEEPEST} levels")
-    return value
+    return cast("object", value)
 
 
 def _is_unicode(text: str) -> bool:
@@ -234,14 +294,15 @@ def _is_unicode(text: str) -> bool:
     return True
 
 
-StorableObject = Annotated[dict[str, Any], AfterValidator(_storable)]
+# Looked at first: pydantic would keep an error for each name that is no Unicode.
+StorableObject = Annotated[dict[str, Any], BeforeValidator(_storable)]
 
 
 def validate(contract: type[Request], parsed: object) -> Request:
-    """What was parsed as this contract. Raises InvalidRequest, which names each field."""
+    """The parsed JSON as this contract. Raises InvalidRequest, which names each field."""
     try:
         return contract.model_validate(parsed)
     except ValidationError as error:
-        from permit.faults import faults  # only a request that is refused needs their words
+        from permit.faults import faults  # only refused requests need this
 
         raise InvalidRequest(*faults(contract, error)) from None

@@ -35,8 +35,8 @@ _AMAZON_ROOTS = Path(__file__).parent / "certificates" / "amazon-roots.pem"
 _IDLE_LIMIT = 240.0
 _AGE_LIMIT = 3600.0
 
-# A server that accepts and never answers is outlived by the request's own deadline; these bound
-# the network in between. Two seconds is the shortest that libpq knows.
+# The request's own deadline covers a server that accepts and never answers; these bound the
+# network in between. libpq allows no less than two seconds.
 _NETWORK = {
     "connect_timeout": 2,
     "keepalives_idle": 30,
@@ -45,7 +45,7 @@ _NETWORK = {
     "tcp_user_timeout": 5000,
 }
 
-# What libpq says only in words; nothing of it is passed on, since it names hosts and users.
+# Parts of libpq's messages, which have no codes. They name hosts and users: none is passed on.
 _FAULTS = {
     "tls_wrong_name": "does not match host name",
     "tls_not_trusted": "certificate verify failed",
@@ -80,10 +80,10 @@ class Database:
         self._deadline: float | None = None
         self._in_transaction = False
         self.command: str | None = None
-        """What the operator has asked for, as the audit log calls it."""
+        """The operator's command, as the audit log names it."""
 
     def allow(self, seconds: float) -> None:
-        """From now, this request may spend so long in the database."""
+        """From now on, this request may spend so many seconds in the database."""
         self._deadline = time.monotonic() + seconds
 
     def fetch_one(
@@ -128,7 +128,7 @@ class Database:
         *,
         is_repeatable: bool = False,
     ) -> Any:
-        """The first column of the first row; None without one."""
+        """The first column of the first row; None without a row."""
         row = self._run(
             lambda connection: connection.execute(statement, parameters).fetchone(),
             is_repeatable=is_repeatable,
@@ -168,8 +168,8 @@ class Database:
         except _UNAVAILABLE as error:
             was_lost = connection.closed
             if self._is_late() or not was_lost:
-                # Late: the answer may still be under way. A refusal for want of a lock or of time
-                # leaves the connection whole.
+                # Late: the answer may still be on its way. A refused lock or a statement's own
+                # timeout leaves the connection usable.
                 if self._is_late() or isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
                     self.close()
                 raise _unavailable(error) from error
@@ -210,7 +210,7 @@ class Database:
         return not poll.poll(0)
 
     def _connect(self) -> BoundedConnection:
-        """To the first address that answers; psycopg itself would try each, whatever the time."""
+        """To the first address that answers; psycopg alone would try each, past the deadline."""
         failure = DatabaseUnavailable("no time left to connect")
         for address in self._addresses():
             if not self._has_time(_NETWORK["connect_timeout"]):
@@ -282,7 +282,7 @@ class Database:
 
 
 def _unavailable(error: psycopg.Error) -> DatabaseUnavailable:
-    """With a reason for the log: Postgres's code, or which way the connection failed."""
+    """With a reason for the log: Postgres's code, or how the connection failed."""
     text = str(error)
     for reason, sign in _FAULTS.items():
         if sign in text:

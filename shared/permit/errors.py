@@ -1,7 +1,7 @@
-"""The refusals: what goes wrong by the caller's doing or by the weather, and how it looks outside.
+"""The refusals: failures that are expected, and how callers see them.
 
-Raised bare where it is noticed, caught once at the API's edge (permit.api), where its attributes
-become an RFC 9457 problem.
+Each is raised where it is noticed and caught once, at the API's edge (permit.edge.api), which makes
+an RFC 9457 problem from its attributes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,9 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import psycopg
+
+MOST_FAULTS = 20
+"""Of a request, that are told: what is wrong beyond them is not looked for."""
 
 
 class Refusal(Exception):
@@ -62,14 +65,14 @@ class NotFound(Refusal):
 
 
 class Conflict(Refusal):
-    """What was asked for collides with what is there; `code` says with what."""
+    """The request conflicts with the present state; `code` says how."""
 
     status = 409
     title = "Conflict"
 
 
 class StatementFailed(RuntimeError):
-    """A statement of ours was wrong. Says of Postgres's error what cannot quote what was sent."""
+    """One of our statements was wrong. Keeps of Postgres's error only what quotes no value."""
 
     def __init__(self, error: psycopg.Error) -> None:
         super().__init__(f"{type(error).__name__}, SQLSTATE {error.sqlstate}")

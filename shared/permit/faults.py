@@ -1,6 +1,6 @@
 """What is wrong with a request: the caller's own fields, and what would be right in each.
 
-The words come from the contract's JSON schema, which the API's description is made of too.
+The words come from the contract's JSON schema; the API's description is made from it too.
 """
 
 import json
@@ -11,16 +11,17 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from permit.errors import MOST_FAULTS
+
 Schema = dict[str, Any]
 
-_MOST_FAULTS = 20
 _LONGEST_FIELD = 200  # characters
 _MEMBERS_NAME = "[key]"  # pydantic's mark that the name of an object's member is wrong
 _UNSTORABLE = {  # what `bounded` text may not have, whatever its length
     "string_pattern_mismatch": "must not contain NUL",
     "string_unicode": "must not contain a lone surrogate",
 }
-_NOUNS = {  # each with what is counted in it, and how JSON Schema calls its limits
+_NOUNS = {  # each with its unit, and JSON Schema's names for its limits
     "array": ("a list", "items", "Items"),
     "boolean": ("true or false", "", ""),
     "integer": ("a whole number", "", "imum"),
@@ -31,7 +32,7 @@ _NOUNS = {  # each with what is counted in it, and how JSON Schema calls its lim
 
 
 def faults(contract: type[BaseModel], error: ValidationError) -> list[tuple[str, str]]:
-    """(field, message), one for each field, although each type of a union may have its own.
+    """(field, message): one for each field, although each type of a union may report its own.
 
     No message quotes a value. A field's name may be one that the caller made up.
     """
@@ -40,7 +41,7 @@ def faults(contract: type[BaseModel], error: ValidationError) -> list[tuple[str,
     for problem in error.errors(include_input=False, include_url=False):
         path, message = _fault(schema, problem)
         found.setdefault(_field(path), message)
-        if len(found) == _MOST_FAULTS:
+        if len(found) == MOST_FAULTS:
             break
     return list(found.items())
 
@@ -114,7 +115,7 @@ def _types(schema: Schema, here: Schema) -> Iterator[Schema]:
 
 
 def _words(schema: Schema, here: Schema) -> str:
-    """What a value may be, but for null: who sends something wrong means to send something."""
+    """What a value may be, without null: whoever sends a wrong value means to send a value."""
     types = [each for each in _types(schema, here) if each.get("type") != "null"]
     return ", or ".join(type_words(each) for each in types)
 
@@ -126,7 +127,7 @@ def _is_free_text(schema: Schema, here: Schema) -> bool:
 
 def type_words(one: Schema) -> str:
     """What a value of one type must be, with its limits: the end of "must be …"."""
-    if "description" in one and "properties" not in one:  # a model's is about itself
+    if "description" in one and "properties" not in one:  # a model's describes the model
         return one["description"]
     if "const" in one or "enum" in one:
         *most, last = (json.dumps(each) for each in one.get("enum", [one.get("const")]))
@@ -138,7 +139,7 @@ def type_words(one: Schema) -> str:
 
 
 def _within(least: int | None, most: int | None, unit: str) -> str:
-    """As " from 1 to 100" of a number, as " of 1 to 100 characters" of what is counted."""
+    """Such as " from 1 to 100" for a number, " of 1 to 100 characters" for what is counted."""
     if most is None:
         return "" if least is None else f" of at least {least:,} {unit}".rstrip()
     if least is None or (unit and least == 0):

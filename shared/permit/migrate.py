@@ -1,7 +1,7 @@
 """Brings a database to the schema this code needs: roles, numbered migrations, doors.
 
-Runs on a direct connection (DDL would pin a session of RDS Proxy) of whoever may create roles, and
-does its work as permit_owner, who is no superuser here as on AWS.
+Runs on a direct connection (DDL would pin a session of RDS Proxy) of a role that may create roles,
+and does its work as permit_owner, which is no superuser, neither here nor on AWS.
 """
 
 import hashlib
@@ -41,7 +41,7 @@ class DatabaseNotReady(RuntimeError):
 
 
 class MigrationChanged(RuntimeError):
-    """A migration that was applied differs from the file that now bears its number."""
+    """A migration that was applied differs from the file that has its number now."""
 
 
 SignIn = Callable[[], Mapping[str, Any]]
@@ -71,7 +71,7 @@ def required_version() -> int:
 
 
 def migrations_hash() -> str:
-    """Of everything that a run applies: template.yaml carries it, so that a change of it runs."""
+    """A hash of all that a run applies. template.yaml has it, so that a change is deployed."""
     scripts = [
         *_scripts(_MIGRATIONS, "*.sql"),
         *_scripts(_DOORS, "*.sql"),
@@ -138,7 +138,7 @@ def migrate(
 
 
 def _limit(connection: BoundedConnection, seconds: float) -> None:
-    """The server ends what takes longer; and should it not answer, we do not wait for it."""
+    """The server ends what takes longer; if it does not answer, we stop waiting."""
     milliseconds = sql.Literal(int(seconds * 1000))
     connection.execute(sql.SQL("SET statement_timeout = {}").format(milliseconds))
     connection.deadline = time.monotonic() + seconds
@@ -148,8 +148,8 @@ def _limit(connection: BoundedConnection, seconds: float) -> None:
 def _one_run_at_a_time(guard: psycopg.Connection[Any], seconds: float | None) -> Generator[None]:
     """A lock that ends with its transaction, on a connection of its own: scripts commit.
 
-    CREATE INDEX CONCURRENTLY waits for every snapshot: so the lock is asked for again and again
-    instead of waited for, and without parameters, which would keep the statement's portal open.
+    CREATE INDEX CONCURRENTLY waits for every snapshot. So the lock is polled and not waited for,
+    and without parameters, which would keep the statement's portal open.
     """
     give_up_at = None if seconds is None else time.monotonic() + seconds
     ask = sql.SQL("SELECT pg_try_advisory_xact_lock({})").format(sql.Literal(_RUN_LOCK))
@@ -225,10 +225,10 @@ def _apply_migration(connection: psycopg.Connection[Any], script: Script) -> Non
 
 
 def _apply_doors(connection: psycopg.Connection[Any]) -> list[str]:
-    """Those whose file has changed, all in one transaction: doors call each other.
+    """Applies doors whose file has changed, in one transaction, because doors call each other.
 
-    All of them where doors of another version lie in the database (a file was renamed or removed,
-    or this is a deployment after a rollback): theirs may have replaced functions of ours.
+    Applies all of them if the database has doors of another version (a file was renamed or removed,
+    or this is a deployment after a rollback): those may have replaced functions of ours.
     """
     recorded = dict(connection.execute("SELECT name, checksum FROM permit.schema_doors").fetchall())
     scripts = _scripts(_DOORS, "*.sql")
@@ -318,5 +318,5 @@ def _statements(path: Path) -> LiteralString:
 
 
 def _literal(text: str) -> LiteralString:
-    # Our own files, shipped with this code: as literal as what stands in it.
+    # Our own files, shipped with this code, are as safe as literals in it.
     return cast("LiteralString", text)

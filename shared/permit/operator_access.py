@@ -13,11 +13,11 @@ from permit.errors import NotFound
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Operator:
-    """Somebody whom IAM has let in, and what they asked for."""
+    """A caller that IAM has let in, with their command."""
 
     database: Database
     command: str
-    """As the audit log calls it."""
+    """The command, as the audit log names it."""
 
     @contextmanager
     def entered(self, tenant_id: UUID) -> Generator[Database]:

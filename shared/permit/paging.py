@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from permit.contracts import Answer, Query, bounded
+from permit.contracts import Answer, Query, bounded, read_instant
 from permit.errors import InvalidRequest
 
 Row = TypeVar("Row")
@@ -44,7 +44,7 @@ class Place:
     at_most: int = 50
 
     def parameters(self) -> dict[str, Any]:
-        """One row more is asked for than is answered: it tells whether there is a next page."""
+        """Asks for one row more than is answered: it tells whether there is a next page."""
         return {"after": self.instant, "after_id": self.id, "at_most": self.at_most + 1}
 
 
@@ -67,12 +67,10 @@ def place(query: PageQuery) -> Place:
             raise ValueError("not of ours")
         instant, row = decoded  # pyright: ignore[reportUnknownVariableType]
         found = Place(
-            instant=datetime.fromisoformat(str(instant)),  # pyright: ignore[reportUnknownArgumentType]
+            instant=read_instant(instant),  # pyright: ignore[reportUnknownArgumentType]
             id=UUID(str(row)),  # pyright: ignore[reportUnknownArgumentType]
             at_most=query.limit,
         )
-        if found.instant is None or found.instant.tzinfo is None:
-            raise ValueError("not of ours")
     except (binascii.Error, ValueError, RecursionError):
         raise InvalidRequest(("cursor", "must be the next_cursor of a list")) from None
     return found
@@ -81,7 +79,7 @@ def place(query: PageQuery) -> Place:
 def page(
     rows: Sequence[Row], place: Place, mark: Callable[[Row], tuple[datetime, UUID]]
 ) -> Page[Row]:
-    """`mark` says of a row what the list is ordered by."""
+    """`mark` gives the values of a row that the list is ordered by."""
     items = rows[: place.at_most]
     if len(rows) <= place.at_most:
         return Page(items=items, next_cursor=None)

@@ -38,7 +38,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(
         frozen=True,
-        defer_build=True,  # a function needs one of these, and each takes a cold start's time
+        defer_build=True,  # each takes time of a cold start, and a function needs only one
         alias_generator=variable_name,
         validate_by_name=True,
         validate_by_alias=True,
@@ -53,12 +53,12 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(given, by_name=False)
         except ValidationError as error:
-            # The original would print the values that it refuses: it is not kept as the cause.
+            # The original would print the refused values: it is not kept as the cause.
             raise SettingsError(cls._explain(error)) from None
 
     @classmethod
     def _explain(cls, error: ValidationError) -> str:
-        # pydantic names the variable, except where it refuses a default: there the field.
+        # pydantic names the variable, but the field where it refuses a default.
         names = {name: str(field.alias) for name, field in cls.model_fields.items()}
         problems = [
             (str(problem["loc"][0]), _wording(problem))
@@ -100,7 +100,7 @@ class DatabaseSettings(DatabaseAddress):
     database_user: str
     database_password: SecretSource | None = None
     database_ca: FilePath | None = None
-    """Who certifies the server, if not Amazon Trust Services as for RDS Proxy."""
+    """The file of the server's certificate authority; without it, Amazon's for RDS Proxy."""
     aws_region: str | None = Field(default=None, alias="AWS_REGION", validate_default=True)
 
     @field_validator("aws_region")
@@ -158,7 +158,7 @@ class OperatorSettings(DatabaseSettings):
 
 class TokenRotationSettings(Settings):
     token_keys: str
-    """An ARN: the versions of the secret are changed, which no other source has."""
+    """An ARN: rotation changes the secret's versions, which no other source has."""
     token_jwks: SecretSource
 
     @field_validator("token_keys")

@@ -23,7 +23,7 @@ class SweepCounts:
 
 
 def get_schema_version(database: Database) -> int:
-    """0 where the schema is missing: it was never migrated, or not for this role."""
+    """0 if the schema is missing: never migrated, or not for this role."""
     try:
         return database.fetch_value(
             "SELECT schema_version FROM permit.health()", {}, is_repeatable=True

@@ -18,7 +18,7 @@ from tests.support.sam_template import events, functions, logical_id, routes, wr
 from tests.support.servers import PASSWORD, Server, embedded, server_folder
 
 _DATABASE = "permit"
-# Port 9 is never listened on: the probe finds nothing there, and the rotation no AWS.
+# Nothing listens on port 9: the probe finds no service there, and the rotation no AWS.
 NOBODY = "http://127.0.0.1:9"
 
 

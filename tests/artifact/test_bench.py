@@ -1,4 +1,4 @@
-"""`make bench` runs. Its figures are not looked at: a machine that runs tests is not quiet."""
+"""`make bench` runs. Its figures are ignored: a machine that runs tests is not quiet."""
 
 import os
 import subprocess

@@ -84,7 +84,7 @@ class Cloud:
         )
 
     def load(self, function: str) -> None:
-        """What INIT does: the module of the handler is imported, and no event comes."""
+        """As INIT does: imports the handler's module, without an event."""
         name, properties = self._deployed(function)
         task_root = self.runtime.artifacts.function(name)
         subprocess.run(
@@ -241,7 +241,7 @@ def test_main_job_runs_without_a_password(cloud: Cloud) -> None:
 
 
 def test_each_function_connects_as_its_own_user(cloud: Cloud) -> None:
-    """And as no other: a function that claims to be another is refused by AWS, not by us."""
+    """And as no other: AWS, not Permit, refuses a function that claims to be another."""
     cloud.send("health")
     assert {"permit_public"} <= set(cloud.proxy.users) <= set(USERS.values())
 

@@ -51,7 +51,7 @@ def test_template_is_built_without_loops(artifacts: Artifacts) -> None:
 
 
 def test_native_code_is_for_the_processor(artifacts: Artifacts, architecture: str) -> None:
-    """An ELF header names its machine: none is for this machine where that is another."""
+    """An ELF header names its machine: none is for this machine if the target is another."""
     libraries = [path for path in artifacts.folder.rglob("*.so*") if path.is_file()]
 
     machines = {path.name: int.from_bytes(path.read_bytes()[18:20], "little") for path in libraries}

@@ -79,7 +79,7 @@ class Database:
         return list(islice(self.fresh, count))
 
     def take_due(self, count: int) -> list[Device]:
-        """Devices whose last_seen_at the next check rewrites; they come once only."""
+        """Devices with a last_seen_at that the next check rewrites; each is given only once."""
         taken = list(islice(self.due, count))
         if len(taken) < count:
             raise ValueError("more due devices are asked for than were loaded")
@@ -88,7 +88,7 @@ class Database:
 
 @dataclass(frozen=True, kw_only=True)
 class Template:
-    """A migrated database with a vendor, one who can sign in and a policy, not filled yet."""
+    """A migrated database with a vendor, a user who can sign in, and a policy; not filled yet."""
 
     vendor: Vendor
     policy_id: str
@@ -113,7 +113,7 @@ def make_template(server: Server, folder: Path) -> Template:
     migrate(owner, role_passwords=dict.fromkeys(LOGIN_ROLES, PASSWORD))
     deployment.operator("rotate-token-key")
     policy_id = deployment.vendor.policy(max_devices=5)
-    deployment.close()  # a database that somebody is connected to is no template
+    deployment.close()  # a database with a connection cannot be a template
     return Template(vendor=deployment.vendor, policy_id=policy_id)
 
 

@@ -53,7 +53,7 @@ class Worker:
         return self.hear()
 
     def tell(self, *command: object) -> None:
-        """Begins a command, whose answer `hear` waits for: others may work meanwhile."""
+        """Begins a command; `hear` waits for its answer, and other workers can run meanwhile."""
         assert self.process.stdin is not None
         print(json.dumps(command), file=self.process.stdin, flush=True)
 

@@ -1,4 +1,4 @@
-"""A comparison is worth nothing where the two do different work."""
+"""A comparison is worth nothing if the two do different work."""
 
 
 def require_same(one: object, other: object) -> None:

@@ -25,7 +25,7 @@ HEADINGS = (
     *("function", "first answer", "each later one", "most memory"),
     *("MemorySize", "first answer there", "each later one there"),
 )
-# Of a function whose events are several: the one that is measured.
+# For functions with several events: the one that is measured.
 _EVENTS = {"reference": "docs", "team": "users"}
 # The rotation of token keys is not here: it works at AWS alone.
 FUNCTIONS = tuple(name for name in functions() if name != "token_rotation")

@@ -22,8 +22,8 @@ from tests.bench.server import as_shipped
 from tests.bench.workers import Workers
 from tests.support.servers import POSTGRES_15, behind_pgbouncer, is_pgbouncer_installed
 
-_BUSY = 0.9  # of the most that is answered
-_WORTH = 1.03  # twice the environments are worth it where they answer so much more
+_BUSY = 0.9  # of the highest rate that is answered
+_WORTH = 1.03  # doubling the environments is worth it if they answer this much more
 _DEVICES_A_SECOND = 4_000  # more than one environment asks for
 _WARM_UP = 200
 _MOST_ENVIRONMENTS = 16
@@ -33,7 +33,7 @@ Start = Callable[[Database], AbstractContextManager[Worker]]
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What so many environments got answered together."""
+    """The checks that a number of environments answered together."""
 
     environments: int
     a_second: float
@@ -90,7 +90,7 @@ def _pooled(plan: Plan) -> Generator[Database]:
 
 
 def _saturated(plan: Plan, database: Database, start: Start) -> Load:
-    """With as many environments as answer more than half as many do."""
+    """With the number of environments beyond which doubling them no longer helps."""
     most = _run(plan, database, start, 1)
     while most.environments < _MOST_ENVIRONMENTS:
         more = _run(plan, database, start, 2 * most.environments)
@@ -134,7 +134,7 @@ def _run(
 
 @contextmanager
 def _one_processor_for_postgres() -> Generator[None]:
-    """And none of it for anything else that runs here."""
+    """Gives Postgres one processor for itself alone."""
     allowed = psutil.Process().cpu_affinity() or []
     if len(allowed) < 2:
         yield

@@ -54,7 +54,7 @@ def _issue_rows(workers: Workers, plan: Plan, template: Template, database: Data
 def _list_rows(workers: Workers, plan: Plan, template: Template, database: Database) -> list[Row]:
     limit = max(1, plan.many_licences // 10_000)
     first = {"limit": str(limit)}
-    # Not the newest: those that the rows before have issued are not looked at.
+    # Not the newest: skip the licences that earlier rows have issued.
     later = {"limit": str(limit), "cursor": _cursor(database, template, limit * (PAGE - 1))}
     with workers.vendor(database, API_KEY) as worker:
         taken = interleave(
@@ -72,7 +72,7 @@ def _list_rows(workers: Workers, plan: Plan, template: Template, database: Datab
 
 
 def _search_row(workers: Workers, plan: Plan, few: Database, many: Database) -> Row:
-    """One holder, by how his email begins."""
+    """One holder, by the beginning of their email."""
 
     def query(licences: int) -> dict[str, str]:
         return {"holder": f"holder-{licences // 2}@"}

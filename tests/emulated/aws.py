@@ -101,7 +101,7 @@ def emulated(folder: Path) -> Iterator[Aws]:
     port, bridge = free_port(), bridge_address()
     authority = Authority.make(folder / "authority")
     with ExitStack() as exits:
-        # Postgres runs as another user than root, whom pytest keeps out of its folders.
+        # Postgres does not run as root, and pytest closes its folders to other users.
         database = Path(exits.enter_context(TemporaryDirectory(prefix="permit-emulated-")))
         database.chmod(0o755)
         server = exits.enter_context(embedded(database))

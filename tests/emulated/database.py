@@ -1,7 +1,7 @@
 """The database of the emulated stack: one Postgres behind TLS, under the names that RDS gives it.
 
 The owner signs in with the password of the managed secret; everybody else with an IAM token, which
-an independent verifier reads, of a role whose policy lets it connect as that user, there.
+an independent verifier reads. A policy of the token's role must let it connect as that user.
 """
 
 import asyncio

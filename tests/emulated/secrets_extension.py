@@ -1,8 +1,8 @@
 #!/var/lang/bin/python3.13
 """Stands for AWS's Parameters and Secrets extension, in the function's own container.
 
-Its port, paths and token; what it answers it asks of AWS, with the function's credentials, as the
-real one does.
+It has the same port, paths and token. Like the real one, it asks AWS for the values with the
+function's credentials.
 """
 
 import http.client

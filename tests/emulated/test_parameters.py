@@ -21,7 +21,7 @@ def change(stack: Stack, built: Path) -> Iterator[Callable[..., set[str]]]:
     before = stack.given()
 
     def deploy(**parameters: str) -> set[str]:
-        """The functions whose alias has moved."""
+        """Returns the functions with an alias that has moved."""
         versions = stack.live_versions()
         stack.deploy(built, **parameters)
         now = stack.live_versions()

@@ -20,7 +20,15 @@ def roles(stack: Stack) -> Iterator[dict[str, str]]:
     """The outputs of the pipeline's own stack."""
     cloudformation = stack.aws.client("cloudformation")
     name = f"{stack.name}-pipeline"
-    given = {"StackName": stack.name, "Repository": "example/licences", "Environment": "production"}
+    uploads = cloudformation.describe_stack_resource(
+        StackName="aws-sam-cli-managed-default", LogicalResourceId="SamCliSourceBucket"
+    )
+    given = {
+        "StackName": stack.name,
+        "Repository": "example/licences",
+        "Environment": "production",
+        "Bucket": uploads["StackResourceDetail"]["PhysicalResourceId"],
+    }
     cloudformation.create_stack(
         StackName=name,
         TemplateBody=(ROOT / "stacks" / "pipeline.yaml").read_text(encoding="utf-8"),

@@ -39,7 +39,7 @@ TEST_CLOCK = """
 """
 
 
-# What takes longest begins first: each file is one worker's.
+# The longest files begin first: each file runs on one worker.
 LONGEST = {"test_fuzz.py": -2, "test_run.py": -1}
 
 
@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def server() -> Iterator[Server]:
-    """When its last test has ended, what all of them sent to it is judged."""
+    """After its last test, every statement that the tests sent to it is checked."""
     is_pooled = os.environ.get("PERMIT_TEST_DATABASE") == "pgbouncer"
     if is_pooled and not is_pgbouncer_installed():
         pytest.skip("PgBouncer or Postgres 15 is not installed")
@@ -109,7 +109,7 @@ def deployment(databases: Databases, template: str, tmp_path: Path) -> Iterator[
 
 @pytest.fixture
 def empty(databases: Databases, template: str) -> Iterator[dict[str, Any]]:
-    """Where to connect to a database of one's own that nothing was done to."""
+    """Where to connect to a new, untouched database."""
     with databases.make("OWNER test_owner") as name:
         yield owner_conninfo(databases.server, name)
 

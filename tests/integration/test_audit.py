@@ -6,6 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.support.authenticator import code
 from tests.support.deployment import Deployment, Vendor, connected
 
 EMAIL = "ada@example.com"
@@ -21,7 +22,7 @@ def events(vendor: Vendor, **query: object) -> list[dict[str, Any]]:
 
 
 def test_a_change_is_told_with_who_what_and_why(deployment: Deployment, vendor: Vendor) -> None:
-    """In the transaction of the change; the address and the request's id stand beside it."""
+    """In the transaction of the change; with the address and the request's id."""
     licence = vendor.licence()
 
     vendor.call("POST", f"/v1/licences/{licence['id']}/suspend", {"reason": "non-payment"})
@@ -40,7 +41,7 @@ def test_a_change_is_told_with_who_what_and_why(deployment: Deployment, vendor: 
 
 
 def test_what_changes_nothing_is_not_told(vendor: Vendor) -> None:
-    """A second suspension is no event, nor is a read."""
+    """Neither a second suspension nor a read is an event."""
     licence = vendor.licence()
     path = f"/v1/licences/{licence['id']}"
 
@@ -63,7 +64,7 @@ def test_what_is_refused_is_not_told(deployment: Deployment, vendor: Vendor) -> 
 def test_a_personal_field_is_named_without_its_values(
     deployment: Deployment, vendor: Vendor
 ) -> None:
-    """Nor is a secret ever in an event: who reads the log learns no email and no hash."""
+    """No event has a secret either: the log shows no email and no hash."""
     vendor.call("POST", "/v1/users", {"email": EMAIL, "role": "support"}, status=201)
     licence = vendor.licence(holder={"email": EMAIL, "name": "Ada"})
     vendor.call(
@@ -103,8 +104,56 @@ def test_servers_and_the_operator_are_told_apart(deployment: Deployment, vendor:
     ]
 
 
+def test_what_becomes_of_a_session_is_told(deployment: Deployment, vendor: Vendor) -> None:
+    """Every sign-in, its end, and a refresh token that two clients have: who, from where, which."""
+    assert vendor.token
+    log_in = {"email": vendor.email, "password": vendor.password}
+    body = {"email": vendor.email, "password": "wrong"}
+    deployment.send("login", body, source_ip="198.51.100.9")
+    first = deployment.send("login", log_in, source_ip="198.51.100.1").body["refresh_token"]
+    deployment.send("login_logout", {"refresh_token": first}, source_ip="198.51.100.2")
+    deployment.send("login_logout", {"refresh_token": first}, source_ip="198.51.100.2")
+    second = deployment.send("login", log_in, source_ip="198.51.100.3").body["refresh_token"]
+    renewed = deployment.send("login_refresh", {"refresh_token": second}).body["refresh_token"]
+    deployment.send("login_refresh", {"refresh_token": renewed})
+    deployment.send("login_refresh", {"refresh_token": second}, source_ip="198.51.100.4")
+
+    me = vendor.call("GET", "/v1/users/me")
+    told = [event for event in events(vendor) if event["action"].startswith("sessions.")][:4]
+    assert [
+        ("sessions.reuse", "refresh_token", "198.51.100.4"),
+        ("sessions.begin", "user", "198.51.100.3"),
+        ("sessions.end", "user", "198.51.100.2"),
+        ("sessions.begin", "user", "198.51.100.1"),
+    ] == [(e["action"], e["actor"]["kind"], e["address"]) for e in told]
+    assert {me["id"]} == {e["actor"]["id"] for e in told} == {e["subject"]["id"] for e in told}
+    reuse, begin, end, _ = told
+    assert begin["changes"]["session"]["to"] == reuse["changes"]["session"]["from"]
+    assert begin["changes"]["session"]["to"] != end["changes"]["session"]["from"]
+    assert all("JKJaXmPLvHcESHA=" == e["request_id"] for e in told)
+
+
+def test_a_wrong_code_is_told(deployment: Deployment, vendor: Vendor) -> None:
+    """Not as the person's act: whoever it was knew the password."""
+    secret = vendor.call("POST", "/v1/users/me/second-factor")["secret"]
+    confirm = {"code": code(secret)}
+    vendor.call("POST", "/v1/users/me/second-factor/confirm", confirm)
+    body = {"email": vendor.email, "password": vendor.password}
+    mfa_token = deployment.send("login", body).body["mfa_token"]
+    guess = {"mfa_token": mfa_token, "code": "000000"}
+
+    deployment.call("POST", "/v1/login/second-factor", guess, source_ip="198.51.100.9")
+
+    [event] = events(vendor, action="sessions.refuse-code")
+    assert ("password", vendor.email, "198.51.100.9") == (
+        event["actor"]["kind"],
+        event["actor"]["name"],
+        event["address"],
+    )
+
+
 def test_a_check_is_no_event(deployment: Deployment, vendor: Vendor) -> None:
-    """What applications do is no business of the log; what the vendor does to a device is."""
+    """The log is not about what applications do; it is about what the vendor does to a device."""
     licence = vendor.licence()
     device = deployment.check(licence["key"])["device"]
     before = len(events(vendor))
@@ -164,7 +213,7 @@ def test_an_address_is_forgotten(deployment: Deployment, vendor: Vendor) -> None
     ],
 )
 def test_no_role_writes_it(deployment: Deployment, role: str, statement: str) -> None:
-    """Append-only by grants, and appended to by the triggers alone."""
+    """Grants make it append-only, and only the triggers append to it."""
     with (
         connected(deployment, role) as connection,
         pytest.raises(psycopg.errors.InsufficientPrivilege),

@@ -1,6 +1,7 @@
-"""Bodies that are no JSON object: whatever the check and the release are sent, they answer 422."""
+"""Bodies that are no JSON object: the check and the release answer every one with 422."""
 
 import base64
+import gzip
 import json
 from typing import Any
 
@@ -36,18 +37,19 @@ NOT_JSON = {
     "NaN within": '{"key": "x", "version_date": NaN}',
     "infinity": '{"key": "x", "version_date": -Infinity}',
     "a number without end": '{"key": "x", "version_date": ' + "9" * 10_000 + "}",
-    "deep": nested(1_000_000),
-    "deep within": '{"key": ' + nested(100_000) + "}",
-    "open and deep": '{"a":' * 100_000,
+    "deep": nested(30_000),
+    "deep within": '{"key": ' + nested(30_000) + "}",
+    "open and deep": '{"a":' * 13_000,
     "NUL": "\x00",
-    "a byte order mark": '\ufeff{"key": "x"}',
+    "two byte order marks": '\ufeff\ufeff{"key": "x"}',
+    "a byte order mark within": '{"key": \ufeff"x"}',
 }
 
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("name", NOT_JSON)
 def test_a_body_that_is_no_json_object(deployment: Deployment, route: str, name: str) -> None:
-    """422 with the body named, however it is malformed."""
+    """422 that names the body, in whatever way it is malformed."""
     answer = sent(deployment, route, raw_body=NOT_JSON[name])
     assert_refused(answer, "body")
 
@@ -62,7 +64,7 @@ def test_a_body_that_is_not_utf_8(deployment: Deployment, route: str, raw: bytes
 
 @pytest.mark.parametrize("raw", ["%%%", "a", "e30"], ids=["alphabet", "length", "padding"])
 def test_a_body_that_is_not_base64(deployment: Deployment, raw: str) -> None:
-    """A body declared as base64 that is none is a malformed body, not a failure of ours."""
+    """A body that is declared as base64 and is not base64 is malformed, not our failure."""
     assert_refused(sent(deployment, "check", raw_body=raw, is_base64=True), "body")
 
 
@@ -76,6 +78,41 @@ def test_a_base64_body_is_read(deployment: Deployment) -> None:
 
     assert "VALID" == answer.body["code"]
     assert [("Büro \U0001f4bb",)] == deployment.sql("SELECT name FROM permit.devices")
+
+
+@pytest.mark.parametrize("is_base64", [False, True])
+def test_a_byte_order_mark_is_no_part_of_the_body(deployment: Deployment, is_base64: bool) -> None:
+    """As editors and shells of Windows put it before whatever they send."""
+    body = {"key": deployment.vendor.licence()["key"], "device": {"fingerprint": FINGERPRINT}}
+    text = "\ufeff" + json.dumps(body)
+    raw = base64.b64encode(text.encode()).decode() if is_base64 else text
+
+    answer = sent(deployment, "check", raw_body=raw, is_base64=is_base64)
+
+    assert "VALID" == answer.body["code"]
+
+
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "br", "deflate, gzip"])
+def test_a_compressed_body(deployment: Deployment, route: str, encoding: str) -> None:
+    """415, which says what is wrong: not that the body is no JSON."""
+    raw = base64.b64encode(gzip.compress(b'{"key": "x"}')).decode()
+    headers = {"content-encoding": encoding}
+
+    answer = sent(deployment, route, raw_body=raw, is_base64=True, headers=headers)
+
+    assert_refused(answer, "content-encoding", status=415)
+    assert "unsupported_encoding" == answer.body["code"]
+    assert "identity" == answer.headers["accept-encoding"]
+
+
+def test_a_body_that_is_declared_as_it_is(deployment: Deployment) -> None:
+    """`identity` is no compression."""
+    body = {"key": deployment.vendor.licence()["key"], "device": {"fingerprint": FINGERPRINT}}
+
+    answer = sent(deployment, "check", body, headers={"content-encoding": "identity"})
+
+    assert "VALID" == answer.body["code"]
 
 
 @pytest.mark.parametrize("route", ROUTES)
@@ -107,7 +144,7 @@ def test_json_by_any_spelling(deployment: Deployment, media_type: str | None) ->
 
 
 def test_of_a_repeated_name_the_last_counts(deployment: Deployment) -> None:
-    """As with every common parser, so that no proxy before us reads another request than we do."""
+    """As in every common parser, so that a proxy in front reads the same request as we do."""
     key = deployment.vendor.licence()["key"]
     device = json.dumps({"fingerprint": FINGERPRINT})
 

@@ -77,7 +77,7 @@ def test_a_known_device_is_rewritten_only_when_due(
 
 @pytest.mark.parametrize("command", ["suspend-licence", "revoke-licence", "rotate-licence-key"])
 def test_a_licence_not_in_force_keeps_no_seat_alive(deployment: Deployment, command: str) -> None:
-    """Checks go on while it is suspended, revoked or asked by an old key: the seat lapses."""
+    """Checks go on while it is suspended or revoked, or with an old key, but the seat lapses."""
     licence = deployment.vendor.licence(deployment.vendor.policy(seat_ttl="PT1H"))
     deployment.check(licence["key"])
     seated = last_seen(deployment)

@@ -123,7 +123,7 @@ def test_a_machine_may_change_bit_by_bit(deployment: Deployment) -> None:
 
 
 def test_a_fingerprint_that_was_left_never_matches_again(deployment: Deployment) -> None:
-    """Neither by itself nor by its parts: two machines cannot share a seat by taking turns."""
+    """Not by itself, not by its parts: two machines cannot share a seat by taking turns."""
     licence = deployment.vendor.licence(deployment.vendor.policy(matching="any", max_devices=1))
     check(deployment, licence, FIRST, "a1")
     check(deployment, licence, CHANGED, "a1")
@@ -168,7 +168,7 @@ def test_a_block_is_not_shaken_off_by_changing_parts(deployment: Deployment) -> 
 
 
 def test_a_block_holds_for_a_fingerprint_left_twice(deployment: Deployment) -> None:
-    """What counts is the device that left it last."""
+    """The device that left it last decides."""
     licence = deployment.vendor.licence(deployment.vendor.policy(matching="any", max_devices=9))
     check(deployment, licence, FIRST, "a1")
     check(deployment, licence, CHANGED, "a1")

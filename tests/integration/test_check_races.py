@@ -1,4 +1,4 @@
-"""Checks that race for one thing: whoever comes second sees what the first has done."""
+"""Checks that race for one thing: the second one sees what the first has done."""
 
 from collections import Counter
 from datetime import datetime, timedelta
@@ -27,7 +27,7 @@ def seated(deployment: Deployment) -> int:
 
 
 def test_fifty_new_devices_get_exactly_five_seats(deployment: Deployment) -> None:
-    """However many ask at once, the limit is met and not passed."""
+    """However many ask at once, the limit is reached and never exceeded."""
     licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=5))
 
     outcomes = race(deployment, [checking(licence["key"], machine(n)) for n in range(50)])
@@ -49,7 +49,7 @@ def test_fifty_checks_of_one_new_device_take_one_seat(deployment: Deployment) ->
 
 
 def test_overage_is_not_passed_either(deployment: Deployment) -> None:
-    """Limit and overage together are met and not passed, and the tolerated are told so."""
+    """Limit and overage together are reached, never exceeded; tolerated devices are told so."""
     policy = deployment.vendor.policy(max_devices=3, overage=2)
     licence = deployment.vendor.licence(policy)
 
@@ -76,11 +76,11 @@ def test_a_lapsed_seat_has_one_new_holder(deployment: Deployment, attempt: int) 
 
 
 def test_a_refresh_loses_to_a_newcomer_who_was_first(deployment: Deployment) -> None:
-    """A holder whose seat is taken over while he refreshes it is refused: never two live seats."""
+    """A holder that loses its seat while it refreshes it is refused: never two live seats."""
     licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=1, seat_ttl="PT1H"))
     holder = deployment.check(licence["key"])["device"]
     deployment.pass_time(HOUR / 2)
-    # As a newcomer does whose clock reads a moment later, past the end of the holder's seat.
+    # Like a newcomer with a clock a moment later, past the end of the holder's seat.
     take_over = """
         WITH lapsed AS (UPDATE permit.devices SET state = 'lapsed' WHERE id = %s RETURNING *)
         INSERT INTO permit.devices
@@ -162,7 +162,7 @@ def test_one_trial_a_machine_even_if_both_are_asked_at_once(
 def test_a_claim_sees_what_became_of_its_licence(
     deployment: Deployment, change: str, code: str
 ) -> None:
-    """Who waited for the lock while the licence ended gets no seat, and the verdict that holds."""
+    """A claim that waited for the lock while the licence ended gets no seat and the new verdict."""
     licence = deployment.vendor.licence()
     statement = f"UPDATE permit.licences SET {change} = permit.clock() WHERE id = %s"
 
@@ -186,7 +186,7 @@ def test_a_claim_sees_what_became_of_its_licence(
 def test_a_claim_sees_what_became_of_its_policy(
     deployment: Deployment, change: str, code: str
 ) -> None:
-    """Rules that were tightened while a claim waited are the rules that it is judged by."""
+    """A claim is judged by the rules that were tightened while it waited."""
     licence = deployment.vendor.licence(
         deployment.vendor.policy(on_expiry="allow"),
         starts_at="2020-01-01T00:00:00Z",

@@ -45,7 +45,7 @@ def test_seats_are_given_up_to_the_limit(deployment: Deployment) -> None:
 
 
 def test_a_refused_device_is_seated_once_a_seat_is_free(deployment: Deployment) -> None:
-    """No trace of the refusal stands in its way."""
+    """The refusal before leaves no trace."""
     licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=1))
     verdicts(deployment, licence, range(2))
     deployment.release(licence["key"], fingerprint=machine(0))
@@ -73,7 +73,7 @@ def test_a_licence_s_own_limit_goes_first(
 
 
 def test_a_lowered_limit_takes_hold_in_the_order_of_the_seats(deployment: Deployment) -> None:
-    """Who sat down first stays; the others are refused, and stay seated for a raised limit."""
+    """The first devices stay valid; the others are refused, and keep seats for a raised limit."""
     licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=3))
     verdicts(deployment, licence, range(3))
 
@@ -87,7 +87,7 @@ def test_a_lowered_limit_takes_hold_in_the_order_of_the_seats(deployment: Deploy
 
 
 def test_a_seat_taken_again_is_the_last_in_order(deployment: Deployment) -> None:
-    """A device that gave its seat back queues up anew."""
+    """A device that gave its seat back comes last when it takes one again."""
     licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=2))
     verdicts(deployment, licence, range(2))
     deployment.release(licence["key"], fingerprint=machine(0))
@@ -110,7 +110,7 @@ def test_overage_is_tolerated_and_said_at_every_check(deployment: Deployment) ->
 
 
 def test_unlimited_seats_take_a_roll_out(deployment: Deployment) -> None:
-    """A hundred and twenty new machines in one hour are no leaked key where nothing limits them."""
+    """Without a limit, a hundred and twenty new machines in an hour are not a leaked key."""
     licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=None))
 
     codes = verdicts(deployment, licence, range(120))
@@ -119,7 +119,7 @@ def test_unlimited_seats_take_a_roll_out(deployment: Deployment) -> None:
 
 
 def test_a_leaked_key_does_not_churn(deployment: Deployment) -> None:
-    """Within an hour a limited licence sees so many new devices, whoever releases meanwhile."""
+    """Within an hour a limited licence takes only so many new devices, even with releases."""
     licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=1, max_releases=None))
     for number in range(100):
         deployment.check(licence["key"], machine(number))

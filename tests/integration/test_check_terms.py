@@ -62,7 +62,7 @@ def test_a_term_on_issue_starts_now(deployment: Deployment) -> None:
 
 
 def test_a_term_on_first_check_starts_with_it(deployment: Deployment) -> None:
-    """Until then it waits, unended; then its end is set once, by the calendar."""
+    """Until then it waits without an end; then its end is set once, by the calendar."""
     policy = deployment.vendor.policy(duration="P1M", starts="on_first_check")
     licence = deployment.vendor.licence(policy)
     set_time(deployment, "2028-01-31T10:00:00+00:00")
@@ -81,7 +81,7 @@ def test_a_term_on_first_check_starts_with_it(deployment: Deployment) -> None:
 
 
 def test_only_a_valid_check_starts_the_term(deployment: Deployment) -> None:
-    """A refused one leaves it waiting, whatever it was refused for."""
+    """After a refused check it still waits, whatever the reason."""
     policy = deployment.vendor.policy(duration="P1M", starts="on_first_check", max_devices=0)
     licence = deployment.vendor.licence(policy)
 
@@ -125,7 +125,7 @@ def test_the_term_starts_without_a_device_too(deployment: Deployment) -> None:
 def test_a_first_check_may_come_after_a_fixed_end(
     deployment: Deployment, terms: Any, expected: tuple[str, bool, str]
 ) -> None:
-    """The end that the vendor fixed holds, however late the first check is."""
+    """The end that the vendor fixed stays, however late the first check is."""
     policy = deployment.vendor.policy(starts="on_first_check", duration="P1Y", **terms)
     licence = deployment.vendor.licence(policy, expires_at="2027-06-01T00:00:00Z")
     set_time(deployment, "2027-06-02T00:00:00+00:00")

@@ -173,13 +173,20 @@ def test_a_verdict_has_its_whole_shape(deployment: Deployment, name: str) -> Non
 
 
 def test_every_code_of_the_contract_is_tested() -> None:
-    """With NOT_FOUND below every row of the contract, whose TOO_MANY_DEVICES has two answers."""
+    """With NOT_FOUND below, every row of the contract; TOO_MANY_DEVICES has two answers."""
     assert 17 == len({(code, valid) for _, code, valid, _, _ in CASES.values()})
 
 
-@pytest.mark.parametrize("key", ["012345-6789AB-CDEFGH-JKMNPQ-RSTVTR", "no key at all"])
-def test_an_unknown_key_tells_nothing(deployment: Deployment, key: str) -> None:
-    """NOT_FOUND is an answer without licence, device and proof, mistyped or not."""
+@pytest.mark.parametrize(
+    ("key", "mistyped"),
+    [
+        ("012345-6789AB-CDEFGH-JKMNPQ-RSTVTR", False),
+        ("012345-6789AB-CDEFGH-JKMNPQ-RSTVTS", True),
+        ("no key at all", True),
+    ],
+)
+def test_an_unknown_key_tells_nothing(deployment: Deployment, key: str, mistyped: bool) -> None:
+    """NOT_FOUND is an answer without licence, device and proof; it says whether it is mistyped."""
     deployment.vendor.licence()
 
     answer = ask(deployment, {"key": key}, on_device())
@@ -188,12 +195,13 @@ def test_an_unknown_key_tells_nothing(deployment: Deployment, key: str) -> None:
     assert {
         "valid": False,
         "code": "NOT_FOUND",
+        "mistyped": mistyped,
         "nonce": NONCE,
         "licence": None,
         "device": None,
         "proof": None,
     } == answer.body
-    assert detail
+    assert mistyped == detail.startswith("The key is mistyped")
     assert is_utc(checked_at)
 
 

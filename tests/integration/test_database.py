@@ -1,4 +1,4 @@
-"""permit.db: a connection that dies, hangs, ages or comes late, and what a caller sees of it."""
+"""permit.db: connections that die, hang, grow old or come late, and what callers see of it."""
 
 import socket
 import time
@@ -85,7 +85,7 @@ def test_what_may_be_repeated_survives_one_lost_connection(
 def test_a_statement_is_sent_at_most_so_often(
     database: Database, relay: Relay, is_repeatable: bool, times: int
 ) -> None:
-    """Repeated once, or where it is not safe never; then the caller hears of it."""
+    """Repeated once, or never if that is not safe; then the caller is told."""
     relay.cut_on, relay.cuts_left = b"SELECT 1", 2
     before = relay.sent.count(b"SELECT 1")
 
@@ -126,7 +126,7 @@ def test_a_lost_begin_is_repeated(database: Database, relay: Relay) -> None:
 def test_nothing_after_begin_is_repeated(
     deployment: Deployment, database: Database, relay: Relay, lost_with: bytes
 ) -> None:
-    """A transaction is lost as a whole; once COMMIT was sent nobody knows, nobody asks twice."""
+    """A lost transaction is lost as a whole; after COMMIT the outcome is unknown: no repeat."""
     relay.cut_on = lost_with
     before = relay.sent.count(lost_with)
 
@@ -154,7 +154,7 @@ def test_an_error_rolls_back_and_keeps_the_connection(
 
 
 def test_a_tenant_is_left_with_its_transaction(deployment: Deployment, database: Database) -> None:
-    """Whichever server connection comes next, it has entered nothing."""
+    """The next connection, whichever it is, has entered no tenant."""
     tenant = UUID(deployment.vendor.tenant_id)
     count = "SELECT count(*) FROM permit.products"
 

@@ -27,7 +27,7 @@ Opened = Callable[[Authority], Database]
 
 @pytest.fixture(scope="module")
 def debian() -> Iterator[Server]:
-    """Lets in whoever comes over TLS: what a token is worth is the proxy double's matter."""
+    """Lets in anybody over TLS: the proxy's double tests tokens."""
     if not is_pgbouncer_installed():
         pytest.skip("Debian's Postgres 15 is not installed")
     with server_folder() as folder, behind_pgbouncer(folder) as server:
@@ -89,7 +89,7 @@ def loaded_at(server: Server) -> object:
 def test_proven_server_is_spoken_to_over_tls(
     debian: Server, opened: Opened, tmp_path: Path
 ) -> None:
-    """By the server's own word, whose name and authority are right."""
+    """The name and the authority are right, and the server itself says that TLS is used."""
     authority = Authority.make(tmp_path / "authority")
     show(debian, authority, "localhost", timedelta(days=1))
 
@@ -118,7 +118,7 @@ def test_unproven_server_is_refused(
     is_trusted: bool,
     reason: str,
 ) -> None:
-    """Though it would let in whoever comes."""
+    """Although the server would let in anybody."""
     authority, another = (Authority.make(tmp_path / name) for name in ("one", "another"))
     show(debian, authority, host, until)
 

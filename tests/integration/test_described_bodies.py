@@ -83,7 +83,7 @@ class Probing(Play):
         return self.deployment.call(method, path, body, token=token, query=query)
 
     def _state(self, operation: str, token: str | None, ids: dict[str, str]) -> dict[str, Any]:
-        """What a change changes."""
+        """The state that an operation may change."""
         if not operation.startswith("PATCH"):
             return {}
         return self._send(operation.replace("PATCH", "GET"), None, token, ids).body

@@ -84,7 +84,7 @@ def test_a_blocked_device_stays_out(deployment: Deployment, vendor: Vendor) -> N
 
 
 def test_devices_are_listed_by_state(deployment: Deployment, vendor: Vendor) -> None:
-    """A floating seat whose time is up is lapsed, whether or not anybody has marked it."""
+    """A floating seat whose time is up counts as lapsed, even if it is not marked so."""
     licence = vendor.licence(vendor.policy(seat_ttl="PT1M"))
     deployment.check(licence["key"], FINGERPRINT)
     deployment.pass_time(timedelta(minutes=2))
@@ -133,7 +133,7 @@ def test_usage_is_counted_up_to_the_limit(deployment: Deployment, vendor: Vendor
 
 
 def test_a_usage_is_proven(deployment: Deployment, vendor: Vendor) -> None:
-    """By a signature of the tenant's, under a type that passes for no licence proof."""
+    """By the tenant's signature, with a type that cannot pass for a licence proof."""
     licence = vendor.licence(vendor.policy(meters=METERS))
 
     answer = use(deployment, licence, quantity=2, nonce="n-1")
@@ -164,7 +164,7 @@ def test_parallel_usage_never_passes_the_limit(deployment: Deployment, vendor: V
 
 
 def test_a_repeated_usage_counts_once(deployment: Deployment, vendor: Vendor) -> None:
-    """By its idempotency key, whatever raced; another meter or quantity under it is 422."""
+    """By its idempotency key, even in a race; another meter or quantity with that key is 422."""
     licence = vendor.licence(vendor.policy(meters=METERS))
     sent = UsageSent(meter="exports", quantity=7, idempotency_key="job-1")
 
@@ -217,9 +217,11 @@ def test_a_usage_needs_a_licence_in_force(
 
 def test_an_unknown_key_uses_nothing(deployment: Deployment, vendor: Vendor) -> None:
     """NOT_FOUND, without a proof."""
-    answer = use(deployment, {"key": "nonsense"})
+    for key, mistyped in (("nonsense", True), ("012345-6789AB-CDEFGH-JKMNPQ-RSTVTR", False)):
+        answer = use(deployment, {"key": key})
 
-    assert ("NOT_FOUND", False, None) == (answer["code"], answer["allowed"], answer["proof"])
+        assert ("NOT_FOUND", False, None) == (answer["code"], answer["allowed"], answer["proof"])
+        assert mistyped == answer["mistyped"] == answer["detail"].startswith("The key is mistyped")
 
 
 @pytest.mark.parametrize(
@@ -247,7 +249,7 @@ def test_periods_go_by_the_calendar_or_from_the_start(
 
 
 def test_a_meter_begins_again_with_its_period(deployment: Deployment, vendor: Vendor) -> None:
-    """Counted from starts_at, it is empty after as long as it is; what has none never is."""
+    """Counted from starts_at, it is empty after each period; without a period it never is."""
     meters = [
         {"name": "exports", "limit": 5, "period": "P7D"},
         {"name": "ever", "limit": 5, "period": None},
@@ -283,7 +285,7 @@ def test_a_licence_overrides_a_meter_and_its_vendor_reads_it(
 
 
 def test_a_waiting_licence_uses_nothing(deployment: Deployment, vendor: Vendor) -> None:
-    """Its first check begins its term, and a usage is no check."""
+    """Only a check begins the term, and a usage is not a check."""
     policy = vendor.policy(meters=METERS, starts="on_first_check", duration="P1Y")
     licence = vendor.licence(policy)
 

@@ -7,7 +7,8 @@ import pytest
 
 from permit.secrets.sources import SecretUnavailable
 from permit.security.secret_formats import MalformedSecret
-from tests.support.deployment import FUNCTION_OF, Context, Deployment, load_event
+from tests.support.deployment import FUNCTION_OF, ROUTES, Context, Deployment, load_event
+from tests.support.refusals import assert_refused
 
 
 @pytest.mark.parametrize("event", FUNCTION_OF)
@@ -31,6 +32,16 @@ def test_query_parameters_are_ignored(deployment: Deployment, event: str) -> Non
     assert statuses[0] == statuses[1] < 500
 
 
+@pytest.mark.parametrize("event", FUNCTION_OF)
+def test_every_answer_keeps_browsers_on_https(deployment: Deployment, event: str) -> None:
+    """For a year, whatever is answered; not on other hosts of the vendor's domain."""
+    deployment.operator("rotate-token-key")
+
+    answer = deployment.invoke(FUNCTION_OF[event], load_event(event))
+
+    assert "max-age=31536000" == answer["headers"]["Strict-Transport-Security"]
+
+
 def test_names_of_headers_are_of_any_case(deployment: Deployment) -> None:
     """API Gateway sends them in lower case, `sam local start-api` as it had them."""
     event = load_event("licence_check")
@@ -40,6 +51,68 @@ def test_names_of_headers_are_of_any_case(deployment: Deployment) -> None:
     refused = deployment.invoke("licence_check", event)
 
     assert (answered["statusCode"], refused["statusCode"]) == (200, 415)
+
+
+@pytest.mark.parametrize("headers", [None, "absent"])
+@pytest.mark.parametrize("event", FUNCTION_OF)
+def test_an_event_may_have_no_headers(
+    deployment: Deployment, event: str, headers: str | None
+) -> None:
+    """As one that is typed by hand into Lambda's console: answered, and never a failure."""
+    deployment.operator("rotate-token-key")
+    without = load_event(event)
+    without["headers"] = headers
+    if headers == "absent":
+        del without["headers"]
+
+    assert deployment.invoke(FUNCTION_OF[event], without)["statusCode"] < 500
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/docs", "/openapi.json", "/v1/health", "/.well-known/jwks.json"),
+        *("/v1/tenants/{tenant}/jwks.json", "/v1/products", "/v1/licences/{licence}"),
+        *("/v1/licences", "/v1/users/me", "/v1/licences/no-such-licence"),
+    ],
+)
+def test_head_is_answered_like_get_without_the_body(deployment: Deployment, path: str) -> None:
+    """The same status and headers, wherever GET is answered."""
+    vendor = deployment.vendor
+    token, licence = vendor.token, vendor.licence()["id"]
+    path = path.format(tenant=vendor.tenant_id, licence=licence)
+    event = load_event("health")
+    event["rawPath"] = path
+    event["headers"]["authorization"] = f"Bearer {token}"
+    match = ROUTES.find("GET", path)
+    assert match is not None
+    answers = {}
+    for method in ("GET", "HEAD"):
+        event["requestContext"]["http"] |= {"method": method, "path": path}
+        answers[method] = deployment.invoke(match.function.name, event)
+
+    get, head = answers["GET"], answers["HEAD"]
+    assert (get["statusCode"], get["headers"]) == (head["statusCode"], head["headers"])
+    assert get["body"]
+    assert not head["body"]
+
+
+@pytest.mark.parametrize("body", [None, "", "null", "\ufeffnull", " null\n", "{}"])
+def test_a_body_that_may_be_left_out_may_be_null(deployment: Deployment, body: str | None) -> None:
+    """As many a client sends for nothing."""
+    vendor = deployment.vendor
+    path = f"/v1/licences/{vendor.licence()['id']}"
+
+    for action in ("suspend", "reinstate", "rotate-key"):
+        vendor.call("POST", f"{path}/{action}", raw_body=body)
+
+
+def test_a_body_that_is_needed_is_not_null(deployment: Deployment) -> None:
+    """422, which says so."""
+    vendor = deployment.vendor
+    answer = deployment.call("POST", "/v1/products", token=vendor.token, raw_body="null")
+
+    assert_refused(answer, "body")
 
 
 SECRETS = [

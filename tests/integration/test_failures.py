@@ -15,7 +15,7 @@ BROKEN = "ALTER TABLE permit.devices ADD CONSTRAINT broken CHECK (name IS NULL)"
 def test_the_check_s_failure_quotes_no_value(
     deployment: Deployment, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """Postgres's own words hold the row; neither the error nor the log does."""
+    """Postgres's message has the row; neither the error nor the log has it."""
     licence = deployment.vendor.licence()
     deployment.sql(BROKEN)
 

@@ -1,6 +1,6 @@
-"""A term of a licence or of a policy: sent, stored, answered, changed and exported, or not at all.
+"""Every term of a licence or policy is sent, stored, answered, changed and exported.
 
-Who adds a term gives it a value here; what fails then is what still lacks it.
+To add a term, give it a value here; the tests that fail then show where it is still missing.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from permit.licences.terms import LicenceTerms, PolicyTerms
 from tests.support.deployment import Deployment, Vendor
 
-# Of each term a value that it does not have by itself.
+# For each term a value that is not its default.
 LICENCE: dict[str, Any] = {
     "holder": {"name": "Ada", "email": "ada@example.com", "reference": "C-1815"},
     "starts_at": "2026-01-01T00:00:00Z",
@@ -41,7 +41,7 @@ POLICY: dict[str, Any] = {
     "self_service": False,
     "meters": [{"name": "exports", "limit": None, "period": None}],
 }
-# Of a licence and of a policy the columns that are no term's; revision is raised by every change.
+# The columns of a licence and a policy that are no terms; every change raises `revision`.
 NO_TERMS = {
     "licences": {
         *("tenant_id", "id", "product_id", "key_hint", "created_at", "suspended_at"),
@@ -104,7 +104,7 @@ def test_a_licence_s_term_is_changed_alone(vendor: Vendor) -> None:
 
 
 def test_a_licence_s_columns_are_its_terms(deployment: Deployment, vendor: Vendor) -> None:
-    """A change of every term writes every column, but those that are no term's."""
+    """A change of every term writes every column, except those that are not terms."""
     issued = vendor.call("POST", "/v1/licences", {"policy_id": vendor.policy()}, status=201)
     before = row(deployment, "licences", issued["id"])
 
@@ -154,7 +154,7 @@ def test_a_policy_s_term_is_changed_alone(vendor: Vendor) -> None:
 
 
 def test_a_policy_s_columns_are_its_terms(deployment: Deployment, vendor: Vendor) -> None:
-    """A change of every term writes every column, but those that are no term's."""
+    """A change of every term writes every column, except those that are not terms."""
     policy_id = vendor.policy(device_required=False)
     before = row(deployment, "policies", policy_id)
 
@@ -165,7 +165,7 @@ def test_a_policy_s_columns_are_its_terms(deployment: Deployment, vendor: Vendor
 
 
 def test_null_takes_a_term_away_or_is_refused(deployment: Deployment, vendor: Vendor) -> None:
-    """What must have a value is named; nothing that is sent fails in the database."""
+    """A term that must have a value is named; nothing that is sent fails in the database."""
     licence = vendor.call(
         "POST", "/v1/licences", {"policy_id": vendor.policy(), **LICENCE}, status=201
     )

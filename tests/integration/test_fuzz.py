@@ -1,6 +1,6 @@
 """Schemathesis against the local gateway: every operation of the description, and nothing found.
 
-Bounded and seeded here; `make fuzz` goes on for as long as it is let.
+Bounded and seeded here; `make fuzz` goes on until it is stopped.
 """
 
 import json
@@ -17,7 +17,7 @@ from tests.support.make_run import ROOT, Run, running
 SCHEMATHESIS = "from schemathesis.cli import schemathesis; schemathesis()"
 BOUNDED = ("--max-examples", "3", "--seed", "1", "--phases", "examples,coverage,fuzzing")
 UNBOUNDED = ("--max-examples", "1000", "--phases", "examples,coverage,fuzzing,stateful")
-# Below what the gateway throttles the two routes to that hash passwords.
+# Below the gateway's throttling of the two routes that hash passwords.
 SETTINGS = """
 [[operations]]
 include-path = "/v1/login"
@@ -26,7 +26,7 @@ rate-limit = "18/s"
 include-path-regex = "^/v1/users/."
 rate-limit = "18/s"
 """
-# Well-formed is not yet right: that an id exists or an end lies behind its start is in no schema.
+# Well-formed data may be wrong: no schema says that an id exists, or that an end is after a start.
 NOT_CHECKED = "positive_data_acceptance"
 
 

@@ -1,4 +1,4 @@
-"""GET /v1/health: what it says when all is well, and how soon and how little when it is not."""
+"""GET /v1/health: its answer when all is well; when not, how fast and how little it answers."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -79,7 +79,7 @@ def test_a_missing_schema_fails_by_name(deployment: Deployment, damage: str) -> 
 
 
 def test_a_stopped_backend_is_found_within_three_seconds(deployment: Deployment) -> None:
-    """The connection stands and nothing comes: the answer does, and the next one is well."""
+    """The connection is open and silent: health still answers, and the next one is well."""
     ask(deployment)
     database = deployment.environment("health").database
     pid = database.fetch_value("SELECT pg_backend_pid()", {})
@@ -103,7 +103,7 @@ def relayed(deployment: Deployment, relay: Relay) -> Deployment:
 def test_a_silent_server_is_found_within_three_seconds(
     relayed: Deployment, relay: Relay, was_connected: bool
 ) -> None:
-    """It accepts connections and never answers: to one that it dropped before, or to the first."""
+    """It accepts connections and never answers: after a dropped connection, or on the first."""
     if was_connected:
         ask(relayed)
         relay.drop_connections()
@@ -116,7 +116,7 @@ def test_a_silent_server_is_found_within_three_seconds(
 
 
 def test_a_server_that_is_gone_is_found_at_once(relayed: Deployment, relay: Relay) -> None:
-    """And found again as soon as it is back."""
+    """It is found again as soon as it is back."""
     ask(relayed)
     relay.cut()
 
@@ -130,7 +130,7 @@ def test_a_server_that_is_gone_is_found_at_once(relayed: Deployment, relay: Rela
 
 
 def test_a_failure_tells_nothing_of_the_inside(relayed: Deployment, relay: Relay) -> None:
-    """No host, no user, no database's name, no error: only which check it was."""
+    """No host, no user, no database's name, no error: only the check that failed."""
     relay.cut()
 
     answer = ask(relayed)
@@ -142,7 +142,7 @@ def test_a_failure_tells_nothing_of_the_inside(relayed: Deployment, relay: Relay
 
 
 def test_a_wrong_password_is_a_failure(deployment: Deployment) -> None:
-    """A role that may not sign in is no less down than a server that is."""
+    """A role that cannot sign in fails like a server that is down."""
     deployment.environments["health"] = deployment.start("health", PERMIT_DATABASE_PASSWORD="wrong")
 
     answer = ask(deployment)

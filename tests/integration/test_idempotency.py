@@ -58,7 +58,7 @@ def test_another_body_or_route_under_the_key_is_refused(vendor: Vendor) -> None:
 
 
 def test_a_refused_request_uses_no_key_up(vendor: Vendor) -> None:
-    """What went wrong may be put right and sent again."""
+    """A request that was refused can be corrected and sent again."""
     wrong = send(vendor, "/v1/products", {"code": "editor", "name": "Again"})
     right = send(vendor, "/v1/products", {"code": "editor-2", "name": "Again"})
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.deployment import Deployment, Vendor, connected
 
-WITHOUT_TENANT = {"login_throttle", "schema_migrations", "schema_doors"}
+WITHOUT_TENANT = {"login_throttle", "acting_secret", "schema_migrations", "schema_doors"}
 
 
 def tables(deployment: Deployment) -> list[str]:
@@ -174,7 +174,7 @@ def test_a_licence_under_a_foreign_policy_cannot_be_made(
     ids=["another role", "deactivated", "stale token", "new token"],
 )
 def test_who_may_enter(deployment: Deployment, change: str, version: int, may_enter: bool) -> None:
-    """permit.enter tells the role as it is now, and refuses who lost his rights since his login."""
+    """permit.enter answers the present role, and refuses users who lost rights since login."""
     tenant_id = deployment.vendor.tenant_id
     deployment.sql(f"UPDATE permit.users SET {change}")
     [(user_id, role)] = deployment.sql("SELECT id, role FROM permit.users")
@@ -190,7 +190,7 @@ def test_who_may_enter(deployment: Deployment, change: str, version: int, may_en
 def test_another_tenant_cannot_be_entered(
     deployment: Deployment, two_vendors: tuple[Vendor, Vendor]
 ) -> None:
-    """A user enters his own tenant only, whichever he names."""
+    """A user enters their own tenant only, whichever they name."""
     mine, theirs = two_vendors
     users = "SELECT id FROM permit.users WHERE tenant_id = %s"
     [(my_user,), *_] = deployment.sql(users, mine.tenant_id)

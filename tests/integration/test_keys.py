@@ -97,7 +97,7 @@ def test_an_overlap_lets_both_keys_work(deployment: Deployment) -> None:
 
 
 def test_every_former_key_stays_known(deployment: Deployment) -> None:
-    """Each rotation leaves one more key that says it was replaced; one alone works."""
+    """After each rotation one more key answers that it was replaced; only one works."""
     licence = deployment.vendor.licence()
     keys = [licence["key"]]
     keys += [deployment.vendor.command("rotate-licence-key", licence)["key"] for _ in range(3)]
@@ -108,7 +108,7 @@ def test_every_former_key_stays_known(deployment: Deployment) -> None:
 
 
 def test_a_new_key_starts_no_new_term(deployment: Deployment) -> None:
-    """Rotating is no renewal, and a revoked licence gets no new key."""
+    """A rotation does not renew, and a revoked licence gets no new key."""
     licence = deployment.vendor.licence(deployment.vendor.policy(duration="P1M"))
     deployment.check(licence["key"])
     deployment.pass_time(HOUR)
@@ -125,7 +125,7 @@ def test_a_new_key_starts_no_new_term(deployment: Deployment) -> None:
 
 
 def test_a_key_is_stored_nowhere(deployment: Deployment) -> None:
-    """What rests of it is a digest and the last five symbols."""
+    """Only a digest and the last five symbols are stored."""
     key = deployment.vendor.licence()["key"]
     symbols = key.replace("-", "")
     deployment.check(key)

@@ -38,7 +38,7 @@ def act(vendor: Vendor, licence: dict[str, Any], action: str, **body: object) ->
 
 
 def test_a_licence_is_issued_with_its_key(deployment: Deployment, vendor: Vendor) -> None:
-    """The key is answered at issue alone, and it checks; everything sent is there again."""
+    """Only the issue answers the key, and the key checks; all that was sent is answered."""
     policy = vendor.policy(duration="P1Y", entitlements=["base"])
 
     issued = issue(
@@ -186,7 +186,7 @@ def test_a_licence_is_looked_up_by_its_key(deployment: Deployment, vendor: Vendo
 
 
 def test_a_licence_is_changed_in_part(deployment: Deployment, vendor: Vendor) -> None:
-    """What is left out stays; null takes an end, a limit or a note away."""
+    """What is left out stays; null removes an end, a limit or a note."""
     issued = issue(
         vendor,
         holder=HOLDER,
@@ -242,7 +242,7 @@ def test_a_licence_moves_to_another_policy_of_its_product(
 
 
 def test_a_move_and_a_change_at_once_both_count(deployment: Deployment, vendor: Vendor) -> None:
-    """Whoever waits for the licence's lock finds its new policy, and changes what is then there."""
+    """A change that has waited for the licence's lock uses the new policy and the new state."""
     issued, larger = issue(vendor, notes="old"), vendor.policy(name="Larger")
     licence_id, key = UUID(issued["id"]), vendor.api_key("admin")
 

@@ -77,7 +77,15 @@ def test_an_independent_library_verifies_the_claims(
     assert (user["user_id"], user["tenant_id"]) == (claims["sub"], claims["tid"])
     assert ("owner", 1) == (claims["role"], claims["sv"])
     assert claims["iat"] == claims["nbf"] == claims["exp"] - 900
-    assert {"iss", "aud", "sub", "tid", "role", "sv", "iat", "nbf", "exp", "jti"} == set(claims)
+    assert ["pwd"] == claims["amr"]
+    # The session is begun between the two.
+    assert 0 <= claims["iat"] - claims["auth_time"] <= 10
+    [(session,)] = deployment.sql("SELECT id::text FROM permit.sessions")
+    assert session == claims["sid"]
+    assert {
+        *("iss", "aud", "sub", "tid", "role", "sv", "iat", "nbf", "exp", "jti"),
+        *("sid", "auth_time", "amr"),
+    } == set(claims)
 
 
 def test_the_issuer_is_the_configured_address(deployment: Deployment, user: dict[str, Any]) -> None:
@@ -109,7 +117,7 @@ def test_no_two_logins_share_a_token(deployment: Deployment, user: dict[str, Any
 def test_an_email_is_read_without_regard_to_case(
     deployment: Deployment, user: dict[str, Any], email: str
 ) -> None:
-    """However the person writes his address, it is his."""
+    """However people write their address, it is theirs."""
     assert 200 == log_in(deployment, email).status
 
 
@@ -147,7 +155,7 @@ def test_refusals_are_alike(
 def test_an_imported_hash_is_replaced_at_the_first_login(
     deployment: Deployment, user: dict[str, Any], prefix: bytes
 ) -> None:
-    """bcrypt lets its user in once; from then on it is Argon2id, and he notices nothing."""
+    """bcrypt lets its user in once; from then on it is Argon2id, and they notice nothing."""
     imported = bcrypt.hashpw(b"legacy-pass-1", bcrypt.gensalt(4, prefix=prefix)).decode()
     email = f"{uuid.uuid4().hex}@example.com"
     arguments = {"tenant_id": user["tenant_id"], "email": email, "bcrypt_hash": imported}
@@ -166,7 +174,7 @@ def test_an_imported_hash_is_replaced_at_the_first_login(
 
 
 def test_a_hash_of_old_parameters_is_replaced(deployment: Deployment, user: dict[str, Any]) -> None:
-    """Raised parameters reach each user at his next login, and only with the right password."""
+    """Raised parameters reach each user at their next login, and only with the right password."""
     old = Parameters(**{**vars_of(passwords.OWASP_19MIB_T2), "time_cost": 1})
     weak = PasswordHasher.from_parameters(old).hash(PASSWORD)
     deployment.sql("UPDATE permit.users SET password_hash = %s", weak)

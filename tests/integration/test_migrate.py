@@ -93,7 +93,7 @@ def test_the_owner_is_no_superuser(empty: dict[str, Any], server: Server) -> Non
 
 
 def test_a_changed_migration_is_refused(empty: dict[str, Any], scripts: Path) -> None:
-    """What was applied is history: the run names the file, and applies nothing that follows."""
+    """An applied migration must not change: the run names the file and applies nothing more."""
     migrate(empty)
     path = next((scripts / "migrations").glob("0002*.sql"))
     path.write_text(path.read_text() + "-- a harmless comment\n")
@@ -167,7 +167,7 @@ def test_a_door_that_moved_to_another_file_is_whose_code_runs(
 def test_a_failing_script_leaves_nothing_of_itself(
     empty: dict[str, Any], scripts: Path, kind: str
 ) -> None:
-    """What came before it stays, and once it is corrected the rest follows."""
+    """Earlier migrations stay; once the failed one is corrected, the rest is applied."""
     create = "CREATE FUNCTION permit.added() RETURNS integer LANGUAGE sql RETURN 1;"
     name = "0099_added.sql" if kind == "migrations" else "zz_added.sql"
     path = scripts / kind / name

@@ -207,7 +207,7 @@ def test_a_migration_that_fails_is_told_with_its_name(
 def test_a_setting_that_is_wrong_is_told(
     resource: Resource, monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str
 ) -> None:
-    """What would stop another function at its start is an answer here, by name and not by value."""
+    """A setting that would stop other functions at their start is answered here, by name."""
     monkeypatch.setenv(variable, value)
 
     answer = resource.ask("Create")
@@ -274,7 +274,7 @@ def rds() -> Iterator[Server]:
 def test_owner_who_is_asked_for_a_token_signs_in_with_one(
     rds: Server, deployment: Deployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who makes roles that sign in by IAM belongs to them, and RDS then refuses his password."""
+    """Whoever creates roles that sign in by IAM is a member of them: RDS refuses its password."""
     environ = {
         "PERMIT_DATABASE_HOST": "127.0.0.1",
         "PERMIT_DATABASE_PORT": str(rds.port),
@@ -307,7 +307,7 @@ def test_owner_who_is_asked_for_a_token_signs_in_with_one(
 
 
 class Tokens:
-    """rds_token, whose tokens only AWS can verify; its own test proves them right."""
+    """Stands for rds_token: only AWS can verify its tokens, and its own test proves them right."""
 
     class Credentials:
         @staticmethod

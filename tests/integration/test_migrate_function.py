@@ -63,7 +63,7 @@ def test_a_malformed_secret_is_named_and_not_quoted(
 def test_a_server_without_the_certificate_is_no_database(
     deployment: Deployment, owner: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a CA given the owner's password goes to nobody who cannot prove himself by it."""
+    """With a CA given, the owner's password goes only to a server that proves itself by that CA."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of the function's role")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "of the function's role")
     roots = migrate_module._HERE / "certificates" / "amazon-roots.pem"

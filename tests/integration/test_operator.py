@@ -285,7 +285,7 @@ def test_a_product_code_is_unique_in_its_tenant(deployment: Deployment) -> None:
 def test_no_secret_is_logged(
     deployment: Deployment, log: io.StringIO, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Neither what the operator gives nor what he gets stands in the log, refused or not."""
+    """The log has neither what the operator sends nor what they get, refused or not."""
     chosen = "a staple of horses"
     tenant = deployment.operator("create-tenant", **TENANT)
     deployment.operator("rotate-token-key")
@@ -307,7 +307,7 @@ def test_no_secret_is_logged(
 
 
 def test_a_revoked_licence_gets_no_device_by_hand(deployment: Deployment) -> None:
-    """What was revoked for good seats nobody."""
+    """A licence that was revoked for good takes no device."""
     licence = deployment.vendor.licence()
     deployment.vendor.command("revoke-licence", licence)
 

@@ -82,7 +82,7 @@ def test_a_silent_server_costs_no_more_than_the_deadline(
 def test_the_next_address_is_tried(
     opened: Open, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One zone that is down is no outage."""
+    """It still works when one zone is down."""
     addresses = [(2, 1, 6, "", (address, relay.port)) for address in ("127.0.0.2", "127.0.0.1")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: addresses)
 
@@ -104,7 +104,7 @@ def test_a_name_that_is_unknown_is_unavailable(
 
 
 def test_a_closed_port_is_unavailable_at_once(opened: Open, relay: Relay) -> None:
-    """And the first statement after it is open again succeeds."""
+    """The first statement after it is open again succeeds."""
     database = opened()
     relay.cut()
 
@@ -139,7 +139,7 @@ def is_brief_refusal(answer: Answer) -> bool:
 
 @contextmanager
 def locked_licences(deployment: Deployment) -> Iterator[psycopg.Connection[Any]]:
-    """Somebody holds every licence's lock, until he commits or the block ends."""
+    """Another connection holds every licence's lock until it commits or the block ends."""
     with deployment.server.connect(deployment.database) as holder:
         holder.execute("BEGIN")
         holder.execute("SELECT 1 FROM permit.licences FOR UPDATE")
@@ -197,7 +197,7 @@ def test_a_database_that_goes_during_a_check_leaves_no_seat_half_taken(
 
 
 def test_a_check_does_not_wait_long_for_a_lock(checks: Deployment, relay: Relay) -> None:
-    """Whoever holds a licence for long gets the others refused, not stuck; and they recover."""
+    """While somebody holds a licence's lock, others are refused, not stuck; then they recover."""
     licence = checks.vendor.licence()
     # Set for this one database, so that the test need not wait for the role's three seconds.
     checks.sql(f"ALTER ROLE permit_check IN DATABASE {checks.database} SET lock_timeout = '200ms'")

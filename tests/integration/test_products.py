@@ -89,7 +89,7 @@ def test_a_policy_has_defaults(vendor: Vendor) -> None:
 
 
 def test_a_policy_is_changed_in_part(deployment: Deployment, vendor: Vendor) -> None:
-    """What is left out stays, null takes a limit away, and the next check obeys."""
+    """What is left out stays, null removes a limit, and the next check follows."""
     policy = vendor.call(
         "POST",
         "/v1/policies",

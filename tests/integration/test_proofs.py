@@ -165,7 +165,7 @@ def test_a_retired_key_can_be_withdrawn_too(deployment: Deployment) -> None:
 
 
 def test_a_foreign_or_unknown_key_is_not_withdrawn(deployment: Deployment) -> None:
-    """Neither another tenant's nor one that never was."""
+    """Not for another tenant's, and not for one that never existed."""
     other = Vendor.create(deployment, email="other@example.com")
     before = kids(deployment)
 
@@ -199,7 +199,7 @@ def test_the_master_key_rotates_while_checks_go_on(deployment: Deployment) -> No
 
 
 def test_a_master_key_in_use_is_not_dropped(deployment: Deployment) -> None:
-    """Neither before the re-sealing, nor the current one, nor one that there is not."""
+    """Not before the re-sealing, not the current one, and not an unknown one."""
     licence = deployment.vendor.licence()
     rotate_master_key(deployment, "add")
 

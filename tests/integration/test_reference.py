@@ -42,3 +42,11 @@ def test_the_page_needs_no_internet(deployment: Deployment) -> None:
     assert "/v1/licences/check" in page
     assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=", page)
     assert "default-src 'self'" in response["headers"]["Content-Security-Policy"]
+
+
+def test_the_page_is_nobodys_frame(deployment: Deployment) -> None:
+    """Nobody lays it under a page of their own, in browsers new and old."""
+    headers = deployment.invoke("reference", load_event("docs"))["headers"]
+
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert "DENY" == headers["X-Frame-Options"]

@@ -13,12 +13,13 @@ DAY = timedelta(days=1)
 MINUTE = timedelta(minutes=1)
 
 
-def answer(code: str, *, used: int | None, at: str | None = None) -> dict[str, Any]:
+def answer(code: str, *, used: int | None, at: str | None = None, **more: bool) -> dict[str, Any]:
     return {
         "released": code == "RELEASED",
         "code": code,
         "devices_used": used,
         "available_at": at,
+        **more,
     }
 
 
@@ -49,9 +50,9 @@ def test_an_unknown_key_tells_nothing(deployment: Deployment) -> None:
     """Neither an unknown key nor a mistyped one says whether the device exists."""
     deployment.check(deployment.vendor.licence()["key"])
 
-    for key in ("012345-6789AB-CDEFGH-JKMNPQ-RSTVTR", "no key at all"):
+    for key, mistyped in (("012345-6789AB-CDEFGH-JKMNPQ-RSTVTR", False), ("no key at all", True)):
         released = deployment.release(key, fingerprint=FINGERPRINT)
-        assert answer("NOT_FOUND", used=None) == released
+        assert answer("NOT_FOUND", used=None, mistyped=mistyped) == released
     assert "seated" == state(deployment)
 
 
@@ -80,7 +81,7 @@ def test_a_key_releases_its_own_devices_only(deployment: Deployment, by: str) ->
 
 
 def test_a_replaced_key_releases_nothing(deployment: Deployment) -> None:
-    """Who holds the old key alone cannot touch the seats any more; in its overlap he can."""
+    """Somebody with only the old key cannot change the seats any more; in its overlap they can."""
     licence = deployment.vendor.licence()
     deployment.check(licence["key"])
     deployment.vendor.command("rotate-licence-key", licence, overlap="PT1H")
@@ -169,7 +170,7 @@ def test_some_licences_release_without_limit(deployment: Deployment, terms: Any)
 
 
 def test_the_vendor_s_releases_are_not_counted(deployment: Deployment) -> None:
-    """The vendor helps as often as he likes, without using up the holder's own releases."""
+    """Vendors release as often as they like, without using up the holder's own releases."""
     licence = deployment.vendor.licence(deployment.vendor.policy(max_releases=1))
     for _ in range(3):
         device = deployment.check(licence["key"])["device"]
@@ -192,7 +193,7 @@ def test_limits_are_each_licence_s_own(deployment: Deployment) -> None:
 
 
 def test_who_finds_no_seat_is_told_who_holds_them(deployment: Deployment) -> None:
-    """The owner of a dead laptop sees his devices, longest unused first, and frees one."""
+    """The owner of a dead laptop sees their devices, longest unused first, and frees one."""
     licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=2))
     laptop = {"name": "Old laptop", "platform": "linux"}
     first = deployment.check(licence["key"], f"{OTHER}-1", device=laptop)["device"]
@@ -255,7 +256,7 @@ def test_without_any_seat_the_list_is_empty(deployment: Deployment) -> None:
 
 
 def test_a_lapsed_device_beyond_a_lowered_limit_is_told_too(deployment: Deployment) -> None:
-    """Its own seat is gone, the last one is another's: it sees whose."""
+    """It has lost its own seat and another device has the last one: it sees which."""
     licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=2, seat_ttl="PT1H"))
     deployment.check(licence["key"])
     deployment.pass_time(30 * MINUTE)

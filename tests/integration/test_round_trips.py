@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.authenticator import code
 from tests.support.deployment import FINGERPRINT, Deployment
 from tests.support.sent_statements import sent_statements
 
@@ -122,3 +123,36 @@ def test_a_login_costs_two(deployment: Deployment) -> None:
 
     assert 200 == answer.status, answer.text
     assert 2 == len(sent)
+
+
+def test_each_step_with_a_second_factor_costs_two(deployment: Deployment) -> None:
+    """At most: the first is taken back where its place is new, the second is a session."""
+    vendor = deployment.vendor
+    path = "/v1/users/me/second-factor"
+    secret = vendor.call("POST", path)["secret"]
+    vendor.call("POST", f"{path}/confirm", {"code": code(secret, steps=-1)})
+    credentials = {"email": vendor.email, "password": vendor.password}
+
+    with sent_statements(deployment, "login") as known:
+        deployment.send("login", credentials)
+    with sent_statements(deployment, "login") as first:
+        body = deployment.send("login", credentials, source_ip="198.51.100.1").body
+    step = {"mfa_token": body["mfa_token"], "code": code(secret)}
+    with sent_statements(deployment, "login") as second:
+        answer = deployment.send("login_second_factor", step)
+
+    assert 200 == answer.status, answer.text
+    assert [1, 2, 2] == [len(sent) for sent in (known, first, second)]
+
+
+def test_a_fresh_proof_costs_two(deployment: Deployment) -> None:
+    """Admission with the hash, and how it ended; a wrong password the same."""
+    vendor = deployment.vendor
+    assert vendor.token
+
+    with sent_statements(deployment, "login") as right:
+        vendor.elevated()
+    with sent_statements(deployment, "login") as wrong:
+        deployment.call("POST", "/v1/login/elevate", {"password": "x"}, token=vendor.token)
+
+    assert [2, 2] == [len(right), len(wrong)]

@@ -107,7 +107,7 @@ LAPSED = {
 
 @pytest.mark.parametrize("name", LAPSED)
 def test_a_seat_lapses_once_it_was_not_used_for_seat_ttl(deployment: Deployment, name: str) -> None:
-    """And a device in another state stays in it."""
+    """A device in another state keeps it."""
     last_seen_at, seat_ttl, has_lapsed = LAPSED[name]
 
     [(found, seated, *others)] = deployment.sql(

@@ -9,6 +9,7 @@ import pytest
 
 from permit.people.queries import sign_in
 from permit.security import second_factor
+from permit.security.access_tokens import AccessClaims
 from tests.support.authenticator import code
 from tests.support.deployment import Answer, Deployment, Vendor
 from tests.support.racing import race
@@ -48,7 +49,8 @@ def test_it_is_enrolled_and_confirmed(deployment: Deployment, vendor: Vendor) ->
     vendor.log_in(vendor.email, vendor.password)
     wrong = deployment.call("POST", f"{PATH}/confirm", {"code": "000000"}, token=vendor.token)
     confirmed = vendor.call("POST", f"{PATH}/confirm", {"code": code(enrolment["secret"])})
-    again = deployment.call("POST", PATH, token=vendor.token)
+    elevated = vendor.elevated(code=code(enrolment["secret"], steps=1))
+    again = deployment.call("POST", PATH, token=elevated)
 
     assert ("otpauth", "totp") == (uri.scheme, uri.netloc)
     assert [enrolment["secret"]] == parse_qs(uri.query)["secret"]
@@ -105,22 +107,22 @@ def test_a_code_raced_is_accepted_once(
     begun = race(
         deployment,
         [
-            lambda d, n=n: sign_in.begin_verified_session(
+            lambda d, n=n: sign_in.open_verified_session(
                 d,
-                tenant,
-                user,
-                version,
+                AccessClaims(tid=tenant, sub=user, sv=version, role="owner"),
                 totp_step=step,
                 recovery_hash=b"",
                 token_hash=bytes([n]) * 32,
-                forget_keys=[],
+                places=[],
+                others=[],
+                request={},
             )
             for n in range(8)
         ],
         function="login",
     )
 
-    assert 1 == sum(begun)
+    assert 7 == begun.count(None)
 
 
 def test_a_recovery_code_serves_once(vendor: Vendor, enrolled: dict[str, Any]) -> None:
@@ -160,16 +162,119 @@ def test_guessing_codes_is_throttled(vendor: Vendor, enrolled: dict[str, Any]) -
     assert 429 == second_step(vendor, mfa_token, code(enrolled["secret"])).status
 
 
-def test_one_removes_it_with_a_code(
+def test_one_removes_it_by_a_proof_that_has_it(
     deployment: Deployment, vendor: Vendor, enrolled: dict[str, Any]
 ) -> None:
-    """Not with a wrong or used one; afterwards the password is enough again."""
-    wrong = deployment.call("POST", f"{PATH}/remove", {"code": "123456"}, token=vendor.token)
-    vendor.call("POST", f"{PATH}/remove", {"code": enrolled["recovery_codes"][0]}, status=204)
+    """Not by a login from before there was one; afterwards the password is enough again."""
+    body = {"code": enrolled["recovery_codes"][0]}
+    without = deployment.call("POST", f"{PATH}/remove", body, token=vendor.token)
+    elevated = vendor.elevated(code=enrolled["recovery_codes"][0])
+    vendor.call("POST", f"{PATH}/remove", body, token=elevated, status=204)
 
-    assert (403, "wrong_proof") == (wrong.status, wrong.body["code"])
+    assert (403, "proof_of_self_required") == (without.status, without.body["code"])
     vendor.log_in(vendor.email, vendor.password)
     assert [] == deployment.sql("SELECT * FROM permit.recovery_codes")
+
+
+@pytest.mark.parametrize("written", ["{} {}", "{}-{}", "\u200b{}\u00a0{}\n"])
+def test_a_code_is_read_as_it_was_meant(
+    vendor: Vendor, enrolled: dict[str, Any], written: str
+) -> None:
+    """As authenticators show it, in two groups, and as it is pasted."""
+    given = code(enrolled["secret"])
+
+    answer = second_step(vendor, first_step(vendor), written.format(given[:3], given[3:]))
+
+    assert 200 == answer.status
+
+
+def log_in(vendor: Vendor) -> dict[str, Any]:
+    """Another session's tokens, before there is a second factor."""
+    body = {"email": vendor.email, "password": vendor.password}
+    return vendor.deployment.send("login", body).body
+
+
+def is_alive(vendor: Vendor, tokens: dict[str, Any]) -> tuple[bool, bool]:
+    """Whether its access token is good, and whether its session is renewed."""
+    me = vendor.deployment.call("GET", "/v1/users/me", token=tokens["access_token"])
+    body = {"refresh_token": tokens["refresh_token"]}
+    return me.status == 200, vendor.deployment.send("login_refresh", body).status == 200
+
+
+def test_confirming_it_ends_every_other_session(deployment: Deployment, vendor: Vendor) -> None:
+    """Whoever else was signed in has shown no second factor; the one who confirms goes on."""
+    assert vendor.token
+    own, other = log_in(vendor), log_in(vendor)
+    secret = vendor.call("POST", PATH, token=own["access_token"])["secret"]
+    body = {"code": code(secret)}
+    vendor.call("POST", f"{PATH}/confirm", body, token=own["access_token"])
+
+    assert (False, False) == is_alive(vendor, other)
+    assert (True, True) == is_alive(vendor, own)
+
+
+def test_removing_it_ends_every_other_session(
+    deployment: Deployment, vendor: Vendor, enrolled: dict[str, Any]
+) -> None:
+    """Whoever removes it goes on, in the session that the proof was for."""
+    other = second_step(vendor, first_step(vendor), enrolled["recovery_codes"][0]).body
+    own = second_step(vendor, first_step(vendor), enrolled["recovery_codes"][1]).body
+    vendor.call("POST", f"{PATH}/remove", {}, token=own["access_token"], status=204)
+
+    assert (False, False) == is_alive(vendor, other)
+    assert (True, True) == is_alive(vendor, own)
+
+
+def test_a_session_that_was_kept_ends_like_any(deployment: Deployment, vendor: Vendor) -> None:
+    """The token that outlived the change of the factor does not outlive the session."""
+    assert vendor.token
+    own = log_in(vendor)
+    secret = vendor.call("POST", PATH, token=own["access_token"])["secret"]
+    body = {"code": code(secret)}
+    vendor.call("POST", f"{PATH}/confirm", body, token=own["access_token"])
+
+    deployment.send("login_logout", {"refresh_token": own["refresh_token"]})
+
+    assert (False, False) == is_alive(vendor, own)
+
+
+def test_helping_a_colleague_ends_their_sessions(deployment: Deployment, vendor: Vendor) -> None:
+    """All of them: whoever lost it signs in anew."""
+    token = vendor.colleague("admin")
+    colleague = vendor.call("GET", "/v1/users/me", token=token)
+    secret = vendor.call("POST", PATH, token=token)["secret"]
+    vendor.call("POST", f"{PATH}/confirm", {"code": code(secret)}, token=token)
+
+    vendor.call("DELETE", f"/v1/users/{colleague['id']}/second-factor", status=204)
+
+    vendor.call("GET", "/v1/users/me", token=token, status=401)
+
+
+def test_a_tenant_may_require_one_of_all(deployment: Deployment, vendor: Vendor) -> None:
+    """Who has none can enrol one and nothing else, in the session that is open already."""
+    token, key = vendor.colleague("admin"), vendor.api_key("admin")
+    assert {"required": False} == vendor.call("GET", "/v1/users/second-factor")
+    rule = {"required": True}
+    vendor.call("PATCH", "/v1/users/second-factor", rule, token=token, status=403)
+    assert rule == vendor.call("PATCH", "/v1/users/second-factor", rule)
+
+    refused = deployment.call("GET", "/v1/products", token=token)
+    vendor.call("GET", "/v1/products", token=key)
+    me = vendor.call("GET", "/v1/users/me", token=token)
+    secret = vendor.call("POST", PATH, token=token)["secret"]
+    vendor.call("POST", f"{PATH}/confirm", {"code": code(secret)}, token=token)
+    vendor.call("GET", "/v1/products", token=token)
+
+    assert (403, "second_factor_missing") == (refused.status, refused.body["code"])
+    assert not me["has_second_factor"]
+    [event] = vendor.call(
+        "GET",
+        "/v1/audit-events",
+        token=token,
+        query={"action": "users.require-second-factor", "subject_kind": "tenant"},
+    )["items"]
+    assert {"requires_second_factor": {"from": False, "to": True}} == event["changes"]
+    assert vendor.tenant_id == event["subject"]["id"]
 
 
 def test_a_colleague_who_lost_it_is_helped(deployment: Deployment, vendor: Vendor) -> None:
@@ -191,7 +296,7 @@ def test_a_colleague_who_lost_it_is_helped(deployment: Deployment, vendor: Vendo
 def test_the_operator_helps_who_has_nobody(
     deployment: Deployment, vendor: Vendor, enrolled: dict[str, Any]
 ) -> None:
-    """The only owner, without his authenticator and his recovery codes."""
+    """The only owner, without their authenticator and their recovery codes."""
     deployment.operator("remove-second-factor", email=vendor.email)
 
     vendor.log_in(vendor.email, vendor.password)

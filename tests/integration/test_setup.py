@@ -13,7 +13,7 @@ import pytest
 from tests.support.make_run import PATIENCE, ROOT, until
 
 STAMP = ".venv/.installed-run"
-# A Python whose environments get pip by a link, in a tenth of the time; before that, there is time
+# A Python that links pip into its environments, in a tenth of the time; before that, there is time
 # for a Ctrl-C.
 PYTHON = """#!/bin/sh
 [ "$1 $2" = "-m venv" ] || exec {python} "$@"

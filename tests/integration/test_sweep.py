@@ -55,7 +55,7 @@ def test_seats_lapse(deployment: Deployment) -> None:
 
 @pytest.mark.parametrize("command", ["block-device", "release-device"])
 def test_a_device_without_a_seat_stays_as_it_is(deployment: Deployment, command: str) -> None:
-    """Above all a block: the sweep lifts none, however long it lasts."""
+    """Especially a block: the sweep never lifts one, however old it is."""
     vendor = deployment.vendor
     licence = vendor.licence(vendor.policy(seat_ttl="PT10M", max_devices=1))
     device = deployment.check(licence["key"])["device"]["id"]

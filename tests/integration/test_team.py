@@ -1,5 +1,6 @@
 """The people and servers of a tenant: invited, changed, deactivated, and what each may do."""
 
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from permit.people.queries import users
+from permit.security.api_keys import digest
 from tests.support.deployment import Answer, Deployment, Vendor
 from tests.support.racing import acting, race
 
@@ -68,7 +70,7 @@ def test_an_invitation_ends_after_three_days(deployment: Deployment, vendor: Ven
 
 
 def test_an_email_is_invited_once(deployment: Deployment, vendor: Vendor) -> None:
-    """Unique across Permit, whatever its case."""
+    """Unique in its tenant, whatever its case."""
     invite(vendor)
 
     answer = deployment.call(
@@ -76,6 +78,98 @@ def test_an_email_is_invited_once(deployment: Deployment, vendor: Vendor) -> Non
     )
 
     assert (409, "email_taken") == (answer.status, answer.body["code"])
+
+
+def test_an_invitation_tells_nothing_of_other_tenants(
+    deployment: Deployment, vendor: Vendor
+) -> None:
+    """Whose email signs in elsewhere, or is invited elsewhere, is answered like anybody's."""
+    other = Vendor.create(deployment, "other@example.com", code="other")
+    invite(other, "invited.there@example.com")
+
+    answers = [
+        deployment.call(
+            "POST", "/v1/users", {"email": email, "role": "support"}, token=vendor.token
+        )
+        for email in ("nobody@example.com", other.email, "invited.there@example.com")
+    ]
+
+    assert [201] * 3 == [answer.status for answer in answers]
+    assert 1 == len({frozenset(answer.body) for answer in answers})
+    assert 1 == len({frozenset(answer.headers.items()) for answer in answers})
+
+
+def test_who_accepts_first_has_the_email(deployment: Deployment, vendor: Vendor) -> None:
+    """An invitation occupies nothing, and a link moves nobody out of their account."""
+    other = Vendor.create(deployment, "other@example.com", code="other")
+    here, there = invite(vendor), invite(other)
+
+    accepted = accept(other, there["token"])
+    late = accept(vendor, here["token"])
+    squatted = accept(vendor, invite(vendor, other.email)["token"], "a thief's passphrase")
+
+    assert 204 == accepted.status
+    assert [(409, "email_taken")] * 2 == [(a.status, a.body["code"]) for a in (late, squatted)]
+    mine = vendor.log_in(EMAIL, PASSWORD)
+    assert there["id"] == vendor.call("GET", "/v1/users/me", token=mine)["id"]
+    other.log_in(other.email, other.password)
+
+
+def test_of_two_who_accept_at_once_one_gets_the_email(
+    deployment: Deployment, vendor: Vendor
+) -> None:
+    """In eight tenants at the same moment: the database decides."""
+    tenants = [
+        Vendor.create(deployment, f"owner-{n}@example.com", code=f"tenant-{n}") for n in range(8)
+    ]
+    links = [digest(invite(tenant)["token"]) for tenant in tenants]
+
+    outcomes = race(
+        deployment,
+        [
+            lambda d, link=link: users.redeem_link(
+                d, link, "invitation", password_hash="hash", name=None, request={}
+            )
+            for link in links
+        ],
+        function="team",
+    )
+
+    assert ["None", *["taken"] * 7] == sorted(map(str, outcomes))
+
+
+@pytest.mark.parametrize("command", ["set-password", "remove-second-factor"])
+def test_the_operator_finds_who_signs_in(
+    deployment: Deployment, vendor: Vendor, command: str
+) -> None:
+    """Not who is invited elsewhere by the same email; the only invitation is found."""
+    other = Vendor.create(deployment, "other@example.com", code="other")
+    invite(vendor, other.email)
+    for each in (vendor, other):
+        invite(each, "two@example.com")
+    pending = invite(vendor)
+
+    found = deployment.operator(command, email=other.email)
+    assert other.tenant_id == found["tenant_id"]
+    if command == "set-password":
+        assert pending["id"] == deployment.operator(command, email=EMAIL)["user_id"]
+        assert "not_found" == deployment.refused(command, email="two@example.com")["code"]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_an_email_is_one_in_either_form(deployment: Deployment, vendor: Vendor, form: Any) -> None:
+    """As a Mac writes it and as a PC does: one invitation, one account, one sign-in."""
+    composed, decomposed = (unicodedata.normalize(f, "jürgen@example.com") for f in ("NFC", "NFD"))
+    invited = invite(vendor, unicodedata.normalize(form, composed))
+    for email in (composed, decomposed, f" {decomposed.upper()}\u200b"):
+        body = {"email": email, "role": "support"}
+        assert 409 == deployment.call("POST", "/v1/users", body, token=vendor.token).status
+    accept(vendor, invited["token"])
+
+    assert composed == invited["email"]
+    for email in (composed, decomposed, f" {composed.upper()}\u200b"):
+        assert vendor.log_in(email, PASSWORD)
+        assert "email_taken" == deployment.refused("create-tenant", name="x", email=email)["code"]
 
 
 def test_users_are_listed(vendor: Vendor) -> None:
@@ -104,7 +198,7 @@ def test_a_change_of_role_ends_the_old_rights_at_once(vendor: Vendor) -> None:
 
 
 def test_a_deactivated_user_is_out_at_once(deployment: Deployment, vendor: Vendor) -> None:
-    """With every session; reactivated, he signs in again."""
+    """It ends every session; reactivated, the user signs in again."""
     token = vendor.colleague("admin")
     colleague = vendor.call("GET", "/v1/users/me", token=token)
     path = f"/v1/users/{colleague['id']}"

@@ -12,10 +12,10 @@ from permit.people.queries.export import EXPORTS
 from tests.support.deployment import Deployment, Vendor
 from tests.support.servers import PASSWORD
 
-# What is no use to the tenant: hashes of keys, tokens and machines.
+# Of no use to the tenant: hashes of keys, tokens and machines.
 NOT_EXPORTED = {
     *("refresh_tokens", "licence_keys", "retired_fingerprints", "proof_keys"),
-    *("user_links", "recovery_codes", "idempotent_answers", "usage_requests"),
+    *("user_links", "recovery_codes", "login_places", "idempotent_answers", "usage_requests"),
 }
 # Columns that are made from others, are told by another name, or are secret or our own affair.
 NOT_TOLD = {
@@ -24,6 +24,7 @@ NOT_TOLD = {
     *("holder_name_folded", "holder_email_folded", "holder_reference_folded"),
     *("password_hash", "key_hash", "fingerprint_hash", "totp_sealed", "totp_master_version"),
     *("totp_used_step", "totp_confirmed_at"),
+    "actor_means",  # actor_kind tells it
 }
 KIND_OF = {
     "tenants": "tenant",
@@ -151,7 +152,7 @@ def test_export_is_the_tenants_own(deployment: Deployment, lived_in: Vendor) -> 
 
 @pytest.mark.parametrize("cursor", ["x", "####", "dXNlcjp4", "c2VjcmV0OjAwMDAwMDAw", "é"])
 def test_a_cursor_that_was_not_given_is_refused(deployment: Deployment, cursor: str) -> None:
-    """422 that names it, whatever it is."""
+    """422 that names the field, for every such value."""
     problem = deployment.refused(
         "export-tenant", tenant_id=deployment.vendor.tenant_id, cursor=cursor
     )
@@ -161,7 +162,7 @@ def test_a_cursor_that_was_not_given_is_refused(deployment: Deployment, cursor: 
 
 @pytest.mark.parametrize("command", ["export-tenant", "erase-tenant"])
 def test_an_unknown_tenant_is_not_found(deployment: Deployment, command: str) -> None:
-    """As any other thing that does not exist."""
+    """Like anything else that does not exist."""
     arguments = {"name": "Nobody Ltd"} if command == "erase-tenant" else {}
 
     problem = deployment.refused(

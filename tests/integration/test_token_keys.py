@@ -29,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated via RFC 9864
 
 @dataclass(kw_only=True)
 class Rotating:
-    """A deployment whose functions' own clock can be moved on: token keys begin to sign by it."""
+    """A deployment where the functions' own clock can be moved: token keys begin to sign by it."""
 
     deployment: Deployment
     monkeypatch: pytest.MonkeyPatch
@@ -240,7 +240,7 @@ def test_a_key_that_cannot_be_published_is_not_made(
 
 
 def test_a_leaked_key_ends_at_once(rotating: Rotating) -> None:
-    """What it has signed verifies no more, and a new key signs from this moment."""
+    """What it has signed no longer verifies, and a new key signs from this moment."""
     [leaked] = rotating.rotate()
     rotating.start_anew("login")
     token = rotating.log_in()
@@ -279,7 +279,7 @@ def test_a_login_that_was_warm_before_the_first_key_needs_no_new_environment(
 def test_two_rotations_at_once_lose_no_key(
     rotating: Rotating, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever comes second builds upon what the first has written."""
+    """The second change builds on what the first has written."""
     rotating.rotate()
     changed, interrupted = TokenKeys.rotated, []
 

@@ -161,7 +161,7 @@ def test_a_step_may_come_twice(rotating: Rotating, repeated: int) -> None:
 
 
 def test_the_whole_rotation_may_come_twice(rotating: Rotating) -> None:
-    """From the first step on, after its last: nothing more happens."""
+    """All steps again, after the last one: nothing more happens."""
     token = rotating.rotate()
     keys = rotating.keys()
 
@@ -173,7 +173,7 @@ def test_the_whole_rotation_may_come_twice(rotating: Rotating) -> None:
 
 @pytest.mark.parametrize("command", ["rotate-token-key", "withdraw-token-key"])
 def test_a_rotation_that_was_overtaken_is_given_up(rotating: Rotating, command: str) -> None:
-    """A key that the operator has withdrawn does not come back, nor is one lost that he made."""
+    """A key that the operator withdrew does not come back, and one that they made is not lost."""
     rotating.rotate()
     pending = rotating.begin()
     for name in STEPS[:3]:
@@ -218,7 +218,7 @@ def test_a_foreign_secret_is_refused(rotating: Rotating) -> None:
 
 
 def test_a_version_that_is_not_pending_is_refused(rotating: Rotating) -> None:
-    """As AWS asks of every rotation function."""
+    """AWS demands this of every rotation function."""
     with pytest.raises(CannotRotate, match="not pending"):
         rotating.step("createSecret", str(uuid4()))
 

@@ -52,7 +52,7 @@ def test_the_first_licence_keeps_its_machine(deployment: Deployment) -> None:
 
 
 def test_a_later_use_elsewhere_takes_nothing_away(deployment: Deployment) -> None:
-    """Under a licence that is bound to nothing the machine is seated too: the first one stays."""
+    """A licence without `unique` seats the machine too: its first licence stays the same."""
     bound, free = (
         deployment.vendor.licence(deployment.vendor.policy(unique=unique))
         for unique in ("product", "none")
@@ -93,7 +93,7 @@ def test_a_refused_machine_was_not_used(deployment: Deployment) -> None:
 
 @pytest.mark.parametrize("fingerprint", [FINGERPRINT, CHANGED], ids=["before", "after"])
 def test_a_changed_machine_gets_no_second_trial(deployment: Deployment, fingerprint: str) -> None:
-    """Neither under the fingerprint that it left behind nor under its new one."""
+    """Not with the fingerprint that it left, and not with its new one."""
     trial = deployment.vendor.policy(unique="policy", matching="any")
     first, second = (deployment.vendor.licence(trial) for _ in range(2))
     deployment.check(first["key"], device=PARTS)
@@ -124,7 +124,7 @@ def test_another_tenant_s_licences_do_not_count(deployment: Deployment) -> None:
 
 
 def test_a_block_is_told_before_the_used_machine(deployment: Deployment) -> None:
-    """Of the two reasons the contract names the block first."""
+    """If both reasons apply, the block comes first in the contract."""
     policies = [deployment.vendor.policy(unique=unique) for unique in ("none", "product")]
     later = deployment.vendor.licence(policies[1])
     code(deployment, deployment.vendor.licence(policies[0]))

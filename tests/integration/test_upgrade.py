@@ -136,7 +136,7 @@ class Upgrade:
     worker: Worker
     made: Furnished
     seen: dict[str, Any]
-    """What the previous release told of it, on its own schema."""
+    """What the previous release answered about it, on its own schema."""
 
     def this(self, database: str) -> Installed:
         return Installed(server=self.server, database=database, folder=self.folder)
@@ -153,7 +153,7 @@ class Upgrade:
 
     @contextmanager
     def copy(self) -> Iterator[str]:
-        """A database of one's own, migrated and not served yet."""
+        """A new database, migrated and not served yet."""
         name = f"upgraded_{next(_numbers)}"
         with self.server.connect() as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {_UPGRADED} OWNER test_owner")
@@ -201,7 +201,7 @@ def upgrade(own_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Ite
         )
         previous.close()
         with own_server.connect() as connection:
-            # A pooler stays connected, and what somebody is connected to is no template.
+            # A pooler stays connected, and a database with a connection cannot be a template.
             connection.execute(
                 "SELECT pg_terminate_backend(pid, 9000) FROM pg_stat_activity WHERE datname = %s",
                 [_BASE],
@@ -248,7 +248,7 @@ def test_migrating_changes_no_row(upgrade: Upgrade) -> None:
 
 
 def test_an_upgraded_database_has_the_doors_of_a_new_one(upgrade: Upgrade) -> None:
-    """And beyond them only what doors/previous.sql names, for the next release to drop."""
+    """Beyond them only what doors/previous.sql names, which the next release drops."""
     with upgrade.server.connect() as connection:
         connection.execute("CREATE DATABASE made_anew OWNER test_owner")
     upgrade.migrate("made_anew")
@@ -360,7 +360,7 @@ def look_and_go_on(made: Furnished) -> None:
 
 
 def functions(deployment: Installed) -> dict[str, str]:
-    """Of this release, and what the one before has left there; by name and arguments."""
+    """This release's functions and the rest of the previous one's; by name and arguments."""
     return dict(
         deployment.sql(
             """

@@ -89,8 +89,7 @@ ARGUMENTS: dict[str, Callable[[dict[str, UUID]], tuple[Any, ...] | dict[str, Any
         "sealed": b"x",
         "master_version": "1",
     },
-    "users.remove_factor": lambda i: (i["tenant"], i["user"]),
-    "users.use_recovery_code": lambda i: (i["tenant"], i["user"], NOBODY),
+    "users.is_factor_required": lambda i: (i["tenant"],),
     "api_keys.list_api_keys": lambda i: (i["tenant"], Place()),
     "api_keys.find_api_key": lambda i: (i["tenant"], i["api_key"]),
     "api_keys.revoke_api_key": lambda i: (i["tenant"], i["api_key"]),
@@ -107,12 +106,6 @@ REFUSED: dict[str, Callable[[dict[str, UUID]], dict[str, Any]]] = {
         "token_hash": NOBODY,
         "hours": 1,
     },
-    "users.confirm_factor": lambda i: {
-        "tenant_id": i["tenant"],
-        "user_id": i["user"],
-        "step": 1,
-        "recovery_hashes": [NOBODY],
-    },
     "api_keys.insert_api_key": lambda i: {
         "tenant_id": i["tenant"],
         "name": "X",
@@ -125,8 +118,9 @@ REFUSED: dict[str, Callable[[dict[str, UUID]], dict[str, Any]]] = {
 # Doors, which take the tenant that is entered or a secret; and what pairs rows with refusals.
 ELSEWHERE = {
     *("devices.seat_device", "licences.insert_licences", "users.find_link"),
-    *("users.use_link", "users.change_member", "users.admit_proof_of_self"),
-    "users.change_own_password",
+    *("users.redeem_link", "users.change_member", "users.admit_own_password"),
+    *("users.replace_own_password", "users.confirm_factor", "users.remove_factor"),
+    "users.require_factor",
 }
 
 

@@ -43,7 +43,7 @@ def sent(key: str, fingerprint: str | None = FINGERPRINT) -> dict[str, Any]:
 
 @pytest.mark.parametrize("fingerprint", [FINGERPRINT, None], ids=["device", "no device"])
 def test_a_refresh_does_not_wait(deployment: Deployment, fingerprint: str | None) -> None:
-    """The check that rewrites when the device, or the licence, was last seen; and nothing after."""
+    """The check that rewrites last_seen_at does not wait; the next transaction does again."""
     vendor = deployment.vendor
     key = vendor.licence(vendor.policy(device_required=False))["key"]
     deployment.check(key, fingerprint)
@@ -55,7 +55,7 @@ def test_a_refresh_does_not_wait(deployment: Deployment, fingerprint: str | None
 
 
 def test_a_check_that_rewrites_nothing_changes_nothing(deployment: Deployment) -> None:
-    """Nor does it for what the same transaction might do after it."""
+    """Not even for what the same transaction might do after it."""
     key = deployment.vendor.licence()["key"]
     deployment.check(key)
     with deployment.server.connect(deployment.database) as connection:

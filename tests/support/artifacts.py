@@ -92,7 +92,7 @@ def _build(architecture: str, source: Path, folder: Path) -> None:
 
 
 def install_runtime(python: Path) -> Path:
-    """A folder with the runtime's packages alone: what a layer lacks must be missing here too."""
+    """A folder with only the runtime's packages: what a layer lacks must be missing here too."""
     pinned = re.split(r"\n(?=[a-z])", (ROOT / "requirements.txt").read_text(encoding="utf-8"))
     wanted = "\n".join(pin for pin in pinned if pin.partition("==")[0] in RUNTIME_PACKAGES)
     folder = ROOT / ".aws-sam" / f"runtime-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}"

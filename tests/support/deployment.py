@@ -94,7 +94,7 @@ class Deployment:
         return module
 
     def start_ready(self, function: str, **environ: str) -> ModuleType:
-        """With its settings read: migrate alone reads them when it is asked, to answer then."""
+        """With its settings read; only migrate reads them later, so that it can answer."""
         module = self.start(function, **environ)
         if function == "migrate":
             with patch.dict(os.environ, self.environ(function) | environ):
@@ -163,7 +163,7 @@ class Deployment:
         event = _event(
             method, path, body, token, dict(query or {}), dict(headers or {}), source_ip, raw_body
         )
-        match = _ROUTES.find(method, path)
+        match = ROUTES.find(method, path)
         assert match, f"no route takes {method} {path}"
         return _answer(self.invoke(match.function.name, event))
 
@@ -197,7 +197,7 @@ class Deployment:
         return answer.body
 
     def sql(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """As superuser, who sees past row-level security."""
+        """As superuser, to whom row-level security does not apply."""
         with psycopg.connect(
             host="127.0.0.1",
             port=self.server.port,
@@ -257,10 +257,19 @@ class Vendor:
         assert answer.status == 200, answer.text
         return answer.body["access_token"]
 
+    def elevated(
+        self, token: str | None = None, password: str | None = None, code: str | None = None
+    ) -> str:
+        """A fresh proof of self: the owner's, or theirs whose token and password are given."""
+        body = {"password": password or self.password} | ({} if code is None else {"code": code})
+        answer = self.deployment.call("POST", "/v1/login/elevate", body, token=token or self.token)
+        assert answer.status == 200, answer.text
+        return answer.body["access_token"]
+
     def call(
         self, method: str, path: str, body: object = None, *, status: int = 200, **request: Any
     ) -> Any:
-        """The body of an answer to the owner, or to whose `token` is given."""
+        """The body of an answer to the owner, or to the bearer of `token`."""
         request.setdefault("token", self.token)
         answer = self.deployment.call(method, path, body, **request)
         assert answer.status == status, answer.text
@@ -326,7 +335,7 @@ class Vendor:
 
 # Which function each HTTP event is for.
 FUNCTION_OF = {name: function_of(name) for name, event in events().items() if "routeKey" in event}
-_ROUTES = Routes(read_functions(written(), PROJECT))
+ROUTES = Routes(read_functions(written(), PROJECT))
 
 
 def _event(
@@ -371,7 +380,7 @@ def load_event(name: str) -> dict[str, Any]:
 
 @contextmanager
 def connected(deployment: Deployment, role: str) -> Iterator[psycopg.Connection[Any]]:
-    """As a function's role, past any pooler: privileges are the server's own matter."""
+    """As a function's role, without any pooler: the server itself decides about privileges."""
     with psycopg.connect(
         host="127.0.0.1",
         port=deployment.server.port,

@@ -36,7 +36,7 @@ def usual_answer(name: str) -> tuple[int, set[str] | None]:
 
 
 def described(event: Mapping[str, Any]) -> dict[str, Any]:
-    """What the API's description has for the event's path, by method; nothing for a mere page."""
+    """The description of the event's path, by method; empty for a page of HTML."""
     for path, operations in _description()["paths"].items():
         if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", path), event["rawPath"]):
             return operations

@@ -7,7 +7,7 @@ from typing import Any
 from permit.check.facts import LicenceFacts
 
 NOW = datetime(2027, 3, 14, 9, 30, tzinfo=UTC)
-TICK = timedelta(microseconds=1)  # the shortest time that the database's clock tells apart
+TICK = timedelta(microseconds=1)  # the smallest step of the database's clock
 DAY = timedelta(days=1)
 
 _SEATED = LicenceFacts(
@@ -46,7 +46,7 @@ _SEATED = LicenceFacts(
 
 
 def facts(**changes: Any) -> LicenceFacts:
-    """Of a perpetual licence with three seats, the first of which is this device's."""
+    """Facts of a perpetual licence with three seats; this device has the first one."""
     return replace(_SEATED, **changes)
 
 
@@ -57,7 +57,7 @@ def new_device(**changes: Any) -> LicenceFacts:
 
 
 def expired(*, for_: timedelta, grace: timedelta = timedelta(0), **changes: Any) -> LicenceFacts:
-    """The same licence, whose term ended so long ago, with so much grace."""
+    """The same licence, with a term that ended so long ago and with so much grace."""
     ended_at = NOW - for_
     return facts(expires_at=ended_at, grace_ends_at=ended_at + grace, **changes)
 

@@ -45,7 +45,7 @@ def forwarded(port: int, *, address: str, shown_as: int = 0) -> Generator[int]:
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
-    # Either side may go whenever it likes; the other is then told the same way.
+    # Either side may close at any time; the other is then closed in the same way.
     with suppress(OSError):
         while received := source.recv(65_536):
             target.sendall(received)

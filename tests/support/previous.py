@@ -17,13 +17,13 @@ from permit.migrate import LOGIN_ROLES
 from tests.support.deployment import PROJECT, Context, Deployment
 from tests.support.servers import PASSWORD
 
-# Before the first tag: the last commit whose code reads a check's answer by position.
+# Until there is a tag: the last commit with code that reads a check's answer by position.
 BEFORE_THE_FIRST_TAG = "3264bfcd512b200599a9ab761dad6f1731f01454"
 _WORKER = Path(__file__).with_name("previous_worker.py")
 
 
 def find_previous(project: Path = PROJECT) -> str:
-    """The newest tag `v*` that lies before this commit, else the commit named above.
+    """The newest tag `v*` before this commit, else the commit named above.
 
     Skips where there is no history to take it from, and says why; fails where it lacks this one.
     """
@@ -54,7 +54,7 @@ def extract(commit: str, folder: Path) -> Path:
 
 
 def _git(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    # Whoever owns the clone: nothing of it is run, it is only read.
+    # Any owner of the clone will do: it is only read, and nothing in it is run.
     command = ["git", "-c", "safe.directory=*", "-C", str(project), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
@@ -109,7 +109,7 @@ def working(tree: Path) -> Iterator[Worker]:
 
 @dataclass(kw_only=True)
 class Installed(Deployment):
-    """As Deployment, with the variables of the functions that a release is installed with."""
+    """A Deployment with the variables of the functions that a release has."""
 
     health_url: str = ""
 

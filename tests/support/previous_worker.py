@@ -15,7 +15,7 @@ from typing import Any
 
 def main(tree: Path) -> None:
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what functions print is no answer
+    os.dup2(2, 1)  # the output of functions is not an answer
     environments: dict[str, ModuleType] = {}
     for line in sys.stdin:
         asked = json.loads(line)

@@ -66,7 +66,7 @@ class ProxyDouble:
     async def _handshake(
         self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter
     ) -> bytes | None:
-        """The startup message, whole; None for whoever stays without TLS."""
+        """The whole startup message; None if the client does not ask for TLS."""
         is_encrypted = False
         while True:
             head = await client.readexactly(8)
@@ -110,7 +110,7 @@ class ProxyDouble:
         return bool(self.identities)
 
     async def _verified(self, token: str) -> str:
-        """The user whom the token lets in; raises Refused."""
+        """The user of the token. Raises Refused."""
         identities = {identity.access_key: identity for identity in self.identities}
         host = f"{self.host}:{self.port}"
         return verify(token, identities, host=host, region=REGION, now=datetime.now(UTC))
@@ -122,7 +122,7 @@ class ProxyDouble:
         client: asyncio.StreamReader,
         to_client: asyncio.StreamWriter,
     ) -> None:
-        """Its own session behind, signed in; the client is told of it as if it were new."""
+        """Signs in to the server behind; the client sees that session as its own."""
         with await asyncio.to_thread(
             psycopg.connect,
             host="127.0.0.1",

@@ -98,12 +98,13 @@ def held_up(
         with holder.transaction():
             holder.execute(blocker, parameters)
             future = pool.submit(run, database)
-            _await_waiter(deployment, holder, future)
+            await_waiter(deployment, holder, future)
             yield future
         future.exception(_PATIENCE)
 
 
-def _await_waiter(deployment: Deployment, holder: psycopg.Connection, future: Future[Any]) -> None:
+def await_waiter(deployment: Deployment, holder: psycopg.Connection, future: Future[Any]) -> None:
+    """Until somebody waits for a lock of this connection's."""
     give_up_at = monotonic() + _PATIENCE
     while not deployment.sql(
         "SELECT pid FROM pg_stat_activity WHERE %s = ANY (pg_blocking_pids(pid))",

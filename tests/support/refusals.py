@@ -1,4 +1,4 @@
-"""What a refusal looks like, whoever answers it."""
+"""The shape of every refusal."""
 
 from tests.support.deployment import Answer
 

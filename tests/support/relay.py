@@ -15,7 +15,7 @@ class Relay:
     port: int = 0
     connections: int = 0
     cut_on: bytes | None = None
-    """What a client sends last: it reaches the server, and no answer comes back."""
+    """The client's last message reaches the server, and no answer comes back."""
     cuts_left: int = 1
     is_silent: bool = False
     """Connections are accepted and nothing passes either way."""

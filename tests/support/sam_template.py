@@ -21,7 +21,7 @@ def source() -> str:
 
 @cache
 def written() -> dict[str, Any]:
-    """With its loops written out, as it is built."""
+    """The template with its loops written out, as it is built."""
     return parse(source())
 
 

@@ -46,7 +46,7 @@ class Play:
     deployment: Deployment
     examples: list[dict[str, Any]] = field(default_factory=list)
     names: dict[str, str] = field(default_factory=dict)
-    """What stands for each id, in the order of appearance."""
+    """The placeholder for each id, in the order of appearance."""
 
     def do(
         self,
@@ -104,14 +104,14 @@ class Play:
 
 
 def _example_key() -> str:
-    """One whose check symbols are right."""
+    """A key with right check symbols."""
     payload = "0123456789ABCDEFGHJKMNPQRSTV"
     symbols = payload + licence_keys._check_symbols(payload)
     return "-".join(symbols[i : i + 6] for i in range(0, 30, 6))
 
 
 def _rounded(instant: str) -> str:
-    """To the hour: a run takes some seconds; and what is by another clock happens at the start."""
+    """To the hour: a run takes some seconds, and times of other clocks are taken at its start."""
     given = datetime.fromisoformat(instant)
     if abs(given - datetime.now(UTC)) < timedelta(minutes=30):
         given = BEGINS
@@ -119,7 +119,7 @@ def _rounded(instant: str) -> str:
 
 
 def play(deployment: Deployment, kind: type[Play] = Play) -> list[dict[str, Any]]:
-    """On a new deployment, whose database's clock it sets."""
+    """Plays on a new deployment, and sets its database's clock."""
     now = datetime.now(UTC)
     deployment.pass_time(BEGINS + timedelta(minutes=5) - now)
     tenant = deployment.operator(
@@ -145,8 +145,11 @@ def _everybody(day: Play, tenant_id: str) -> None:
 def _sign_in(day: Play) -> str:
     signed_in = day.do("POST /v1/login", {"email": OWNER, "password": OWNERS_PASSWORD})
     renewed = day.do("POST /v1/login/refresh", {"refresh_token": signed_in["refresh_token"]})
+    elevated = day.do(
+        "POST /v1/login/elevate", {"password": OWNERS_PASSWORD}, token=renewed["access_token"]
+    )
     day.do("POST /v1/login/logout", {"refresh_token": renewed["refresh_token"]}, status=204)
-    return renewed["access_token"]
+    return elevated["access_token"]
 
 
 def _sell(day: Play, token: str) -> dict[str, Any]:
@@ -277,6 +280,7 @@ def _team(day: Play, token: str) -> None:
     day.do("GET /v1/users/me", token=own)
     day.do("PATCH /v1/users/me", {"name": "Ada Lovelace"}, token=own)
     _second_factor(day, own, sign_in)
+    own = day.deployment.send("login", sign_in).body["access_token"]
     day.do(
         "POST /v1/users/me/password",
         {"current_password": sign_in["password"], "new_password": f"{password} 3"},
@@ -293,19 +297,20 @@ def _team(day: Play, token: str) -> None:
     day.do("GET /v1/api-keys/{key_id}", token=token, key_id=key["id"])
     day.do("DELETE /v1/api-keys/{key_id}", status=204, token=token, key_id=key["id"])
     day.do("GET /v1/audit-events", token=token)
+    day.do("GET /v1/users/second-factor", token=token)
+    day.do("PATCH /v1/users/second-factor", {"required": True}, token=token)
 
 
 def _second_factor(day: Play, own: str, sign_in: dict[str, str]) -> None:
     path = "/v1/users/me/second-factor"
     secret = day.do(f"POST {path}", token=own)["secret"]
-    codes = day.do(f"POST {path}/confirm", {"code": code(secret, steps=-1)}, token=own)
+    day.do(f"POST {path}/confirm", {"code": code(secret, steps=-1)}, token=own)
     first = day.deployment.send("login", sign_in).body
-    day.do(
+    own = day.do(
         "POST /v1/login/second-factor",
         {"mfa_token": first["mfa_token"], "code": code(secret)},
-    )
-    recovery = {"code": codes["recovery_codes"][0]}
-    day.do(f"POST {path}/remove", recovery, status=204, token=own)
+    )["access_token"]
+    day.do(f"POST {path}/remove", {}, status=204, token=own)
     secret = day.deployment.call("POST", path, token=own).body["secret"]
     day.deployment.call("POST", f"{path}/confirm", {"code": code(secret)}, token=own)
     me = day.deployment.call("GET", "/v1/users/me", token=own).body

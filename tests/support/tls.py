@@ -1,4 +1,4 @@
-"""Certificates for tests: an authority of one's own, and servers that it certifies."""
+"""Certificates for tests: an authority of our own, and servers that it certifies."""
 
 import ssl
 from dataclasses import dataclass

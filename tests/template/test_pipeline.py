@@ -1,4 +1,4 @@
-"""stacks/pipeline.yaml: whom GitHub's tokens let in, and what the roles may."""
+"""stacks/pipeline.yaml: which of GitHub's tokens are accepted, and what the roles may."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -34,7 +34,7 @@ def listed(value: Any) -> list[Any]:
 
 @pytest.mark.parametrize(("role", "environment"), [("PipelineRole", ""), ("WatchRole", "-watch")])
 def test_role_is_for_the_jobs_of_one_environment(role: str, environment: str) -> None:
-    """Exactly: a pattern would let in what it was not thought of for."""
+    """Exactly: a pattern would also accept jobs that nobody thought of."""
     [trust] = ROLES[role]["AssumeRolePolicyDocument"]["Statement"]
 
     issuer = "token.actions.githubusercontent.com"
@@ -61,7 +61,7 @@ def test_pipeline_hands_its_stack_to_cloudformation_only() -> None:
 
 @pytest.mark.parametrize("role", ["PipelineRole", "WatchRole"])
 def test_job_reads_no_secret_and_no_data(role: str) -> None:
-    """Whoever takes over a job gets no customer's key."""
+    """An attacker in a job gets no customer's key."""
     actions = {action for each in statements(role) for action in listed(each["Action"])}
 
     assert not actions & {
@@ -101,7 +101,7 @@ def test_execution_role_knows_every_service_of_the_templates() -> None:
 
 
 def test_what_it_may_everywhere_knows_no_name() -> None:
-    """Whole services are its own only by the stack's name, or by a kind that has none."""
+    """It has whole services only by the stack's name, or for kinds that have no names."""
     everywhere = {
         action
         for each in statements("ExecutionRole")

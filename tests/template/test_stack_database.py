@@ -1,4 +1,4 @@
-"""stacks/database.yaml keeps its data, and takes users by IAM and TLS alone, on either engine."""
+"""stacks/database.yaml keeps its data, and users sign in only by IAM and TLS, on both engines."""
 
 from itertools import product
 from typing import Any
@@ -34,7 +34,7 @@ def database(parameters: dict[str, str]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("parameters", ENGINES)
 def test_database_is_encrypted_and_takes_users_by_iam(parameters: dict[str, str]) -> None:
-    """And the owner's password is one that RDS makes and rotates."""
+    """RDS makes and rotates the owner's password."""
     properties = database(parameters)["Properties"]
 
     assert properties["StorageEncrypted"] is True
@@ -60,7 +60,7 @@ def test_data_outlives_the_stack(parameters: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("parameters", VARIANTS)
 def test_no_server_is_public(parameters: dict[str, str]) -> None:
-    """Nor in another group or other subnets than those given."""
+    """Only in the group and the subnets that are given."""
     servers = made("AWS::RDS::DBInstance", **parameters)
     properties = database(parameters)["Properties"]
 
@@ -161,7 +161,7 @@ def test_aurora_scales_between_the_capacities_given_and_never_pauses() -> None:
 
 
 def test_a_standby_is_a_second_server_in_another_zone() -> None:
-    """As large as the writer, or it could not take over."""
+    """It must be as large as the writer to take over."""
     standby = {"Standby": "true"}
     servers = made("AWS::RDS::DBInstance", **AURORA, **standby)
 
@@ -174,7 +174,7 @@ def test_a_standby_is_a_second_server_in_another_zone() -> None:
 
 @pytest.mark.parametrize("parameters", ENGINES)
 def test_a_snapshot_becomes_a_new_database(parameters: dict[str, str]) -> None:
-    """Under its own identifier; what the snapshot holds already is not said again."""
+    """With its own identifier; what the snapshot already decides is not given again."""
     restored = {**parameters, "SnapshotId": "snap", "DatabaseId": "permit-2"}
     before, after = (database(each)["Properties"] for each in (parameters, restored))
     names = {"DBClusterIdentifier", "DBInstanceIdentifier"}

@@ -1,4 +1,4 @@
-"""stacks/database.yaml: RDS Proxy, and what functions are told of where to connect."""
+"""stacks/database.yaml: RDS Proxy, and where functions are told to connect."""
 
 from itertools import product
 from typing import Any
@@ -30,13 +30,13 @@ def made(kind: str, parameters: dict[str, str]) -> dict[str, dict[str, Any]]:
 
 
 def output(name: str, parameters: dict[str, str]) -> Any:
-    """Its value; None where there is no such output, since none may be empty."""
+    """Its value; None if the output does not exist, because an output may not be empty."""
     made = variant(TEMPLATE, TEMPLATE["Outputs"], **parameters)
     return made[name]["Value"] if name in made else None
 
 
 def users(resource_id: Any) -> Any:
-    """What rds-db:connect is granted on, up to the user's name."""
+    """The ARN for rds-db:connect, up to the user's name."""
     arn = "arn:${AWS::Partition}:rds-db:${AWS::Region}:${AWS::AccountId}:dbuser:${Id}"
     return {"Fn::Sub": [arn, {"Id": resource_id}]}
 
@@ -90,7 +90,7 @@ def test_proxy_is_given_the_database_once_it_has_a_server() -> None:
 
 
 def test_without_a_proxy_nothing_of_it_is_made() -> None:
-    """Nor paid for."""
+    """And it is not paid for."""
     kinds = {resource["Type"] for resource in variant(TEMPLATE, Proxy="false").values()}
 
     assert not {"AWS::RDS::DBProxy", "AWS::RDS::DBProxyTargetGroup", "AWS::IAM::Role"} & kinds

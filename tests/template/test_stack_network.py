@@ -26,7 +26,7 @@ def made(kind: str, **parameters: str) -> dict[str, dict[str, Any]]:
 
 
 def test_there_is_no_way_to_the_internet() -> None:
-    """No gateway but S3's, no route of its own, no public address, whatever is chosen."""
+    """No gateway except S3's, no route of its own, no public address, with any parameters."""
     kinds = {resource["Type"] for resource in TEMPLATE["Resources"].values()}
 
     assert {
@@ -73,7 +73,7 @@ def test_zones_and_addresses_can_be_chosen() -> None:
 
 
 def test_an_existing_network_gets_groups_and_endpoints_only() -> None:
-    """Nothing of its VPC is made anew, and everything that is made lies in it."""
+    """No VPC is made, and everything that is made is in the given one."""
     resources = variant(TEMPLATE, **EXISTING)
     kinds = {resource["Type"] for resource in resources.values()}
 
@@ -158,7 +158,7 @@ def test_s3_endpoint_is_left_out_where_the_subnets_reach_s3_already() -> None:
 
 @pytest.mark.parametrize("name", ["SecretsEndpoint", "ParametersEndpoint"])
 def test_endpoints_serve_this_account_only(name: str) -> None:
-    """Neither are others' credentials used here, nor is anything written to others' secrets."""
+    """No credentials of other accounts work here, and no secret of other accounts is reached."""
     [statement] = made("AWS::EC2::VPCEndpoint")[name]["PolicyDocument"]["Statement"]
     own = {"StringEquals": {"aws:PrincipalAccount": {"Ref": "AWS::AccountId"}}}
 
@@ -167,7 +167,7 @@ def test_endpoints_serve_this_account_only(name: str) -> None:
 
 
 def test_endpoints_let_through_what_the_functions_behind_them_may_do() -> None:
-    """What a role grants and an endpoint refuses would fail in the cloud alone."""
+    """If a role grants what an endpoint refuses, it would fail only in the cloud."""
     let_through = {
         action
         for endpoint in ("SecretsEndpoint", "ParametersEndpoint")

@@ -1,4 +1,4 @@
-"""stacks/network.yaml: who reaches whom, over every rule of every security group."""
+"""stacks/network.yaml: who may connect to whom, by every rule of every security group."""
 
 from itertools import product
 from typing import Any
@@ -40,7 +40,7 @@ def port(rule: dict[str, Any]) -> int:
 
 
 def let_in(parameters: dict[str, str]) -> set[Way]:
-    """Who is let in where; every rule names a group."""
+    """The rules for connections in; every rule names a group."""
     rules = made("AWS::EC2::SecurityGroupIngress", parameters).values()
     return {
         (group(rule["SourceSecurityGroupId"]), group(rule["GroupId"]), port(rule)) for rule in rules
@@ -48,7 +48,7 @@ def let_in(parameters: dict[str, str]) -> set[Way]:
 
 
 def let_out(parameters: dict[str, str]) -> set[Way]:
-    """Who is let out to where: another group, or a range of addresses."""
+    """The rules for connections out: to a group, or to a range of addresses."""
     return {
         (
             group(rule["GroupId"]),

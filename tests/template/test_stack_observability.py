@@ -81,7 +81,7 @@ def test_silence_is_an_alarm_of_the_probe_alone(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(ALARMS | OF_FUNCTIONS))
 def test_alarm_tells_when_it_starts_and_when_it_ends(name: str) -> None:
-    """Whoever is woken learns too when it is over."""
+    """The people who were woken are told when it is over, too."""
     topic = [{"Ref": "AlarmTopicArn" if name in ALARMS else "AlarmTopic"}]
     alarm = (ALARMS | OF_FUNCTIONS)[name]
 

@@ -23,7 +23,7 @@ FOLDERS = sorted(path.parent.name for path in (ROOT / "functions").glob("*/app.p
 
 
 def test_every_function_folder_has_a_block_in_the_template() -> None:
-    """What lies in functions/ and what the template names are the same."""
+    """functions/ and the template have the same functions."""
     assert sorted(functions()) == FOLDERS
 
 
@@ -91,7 +91,7 @@ def test_functions_of_the_database_are_in_the_network_and_the_others_are_not() -
 
 
 def test_functions_reach_the_proxy_and_migrate_the_database_behind_it() -> None:
-    """Each is in the one security group whose way that is."""
+    """Each is in the one security group that has this way."""
     groups = {
         name: function["VpcConfig"]["SecurityGroupIds"]
         for name, function in of_type("AWS::Lambda::Function").items()
@@ -126,7 +126,7 @@ def test_each_function_gets_its_own_variables_only() -> None:
         "PERMIT_TOKEN_JWKS": vendors
         | {"JwksFunction", "OperatorFunction", "TokenRotationFunction"},
         "PERMIT_PUBLIC_URL": vendors | {"LoginFunction", "LicenceCheckFunction"},
-        # Whoever is to hold a secret is named here.
+        # The functions that have a secret are named here.
         "PERMIT_MASTER_KEYS": {
             *("LoginFunction", "LicenceCheckFunction", "TeamFunction", "OperatorFunction")
         },
@@ -139,7 +139,7 @@ def test_each_function_gets_its_own_variables_only() -> None:
     given: dict[str, set[str]] = {}
     for name, own in variables.items():
         for variable, value in own.items():
-            # An empty one stands for none: sam local needs its name.
+            # Empty means none: sam local needs the name.
             if variable.startswith("PERMIT_") and value:
                 given.setdefault(variable, set()).add(name)
 
@@ -148,7 +148,7 @@ def test_each_function_gets_its_own_variables_only() -> None:
 
 
 def test_origin_secret_is_given_to_the_functions_with_a_route() -> None:
-    """With the lock on, each of them refuses what did not come through CloudFront."""
+    """With the lock on, each refuses requests that did not come through CloudFront."""
     locked = of_type("AWS::Lambda::Function", OriginLock="true")
     given = {
         name
@@ -192,7 +192,7 @@ def test_routes_reach_an_alias_and_schedules_the_function() -> None:
     [pytest.param("layers/dependencies", id="dependencies"), pytest.param("shared", id="own")],
 )
 def test_a_changed_file_of_a_layer_makes_a_new_version_of_every_route_function(layer: str) -> None:
-    """Otherwise a change in a layer alone would be deployed and reach nobody."""
+    """Otherwise a change only in a layer would be deployed and reach nobody."""
     uploads = [f"s3://uploads/{hashlib.sha256(each).hexdigest()}" for each in (b"before", b"after")]
 
     before, after = (
@@ -211,7 +211,7 @@ def test_a_changed_file_of_a_layer_makes_a_new_version_of_every_route_function(l
 
 
 def test_schedules_are_those_of_the_sweep_and_the_probe() -> None:
-    """What is late is not tried again: the next one comes soon."""
+    """A late run is not repeated: the next one comes soon."""
     schedules = {
         name: (schedule["ScheduleExpression"], schedule["Target"]["RetryPolicy"])
         for name, schedule in of_type("AWS::Scheduler::Schedule").items()
@@ -236,10 +236,8 @@ def test_access_log_is_json_and_holds_no_secret() -> None:
 
 
 def test_routes_are_throttled() -> None:
-    """There is a limit for all, and a lower one where each request costs a password hash."""
+    """One wide limit, the same for every route: a bucket is all callers', so junk stops nobody."""
     [stage] = of_type("AWS::ApiGatewayV2::Stage").values()
     assert {"Ref": "RateLimit"} == stage["DefaultRouteSettings"]["ThrottlingRateLimit"]
-    general = written()["Parameters"]["RateLimit"]["Default"]
-
-    assert set(stage["RouteSettings"]) <= set(routes())
-    assert 0 < stage["RouteSettings"]["ANY /v1/login"]["ThrottlingRateLimit"] < general
+    assert written()["Parameters"]["RateLimit"]["Default"] >= 500
+    assert not stage.get("RouteSettings")

@@ -53,7 +53,7 @@ def test_each_function_has_a_role_of_its_own() -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_no_role_grants_all_resources_or_all_actions(function: str) -> None:
-    """What AWS allows on all resources only is in the two policies that say why."""
+    """Actions that AWS allows only on all resources are in the two policies that say why."""
     attached = {policy["Ref"] for policy in role_of(function)["ManagedPolicyArns"]}
 
     assert attached <= OPEN_POLICIES
@@ -91,7 +91,7 @@ def test_function_signs_in_as_its_own_database_user_only(function: str) -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_function_writes_to_its_own_log_group_only(function: str) -> None:
-    """It neither reads nor writes what the others say, and cannot make a group without end."""
+    """It cannot read or write others' logs, and cannot make a log group without retention."""
     group = of_type("AWS::Lambda::Function")[function]["LoggingConfig"]["LogGroup"]["Ref"]
     logs = {action: where for action, where in granted(function).items() if action[:5] == "logs:"}
 
@@ -101,7 +101,7 @@ def test_function_writes_to_its_own_log_group_only(function: str) -> None:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_function_reads_the_secrets_of_its_environment_only(function: str) -> None:
-    """Every secret that it is told of, and no other."""
+    """Every secret that its settings name, and no other."""
     variables = of_type("AWS::Lambda::Function")[function]["Environment"]["Variables"].values()
     secrets = of_type("AWS::SecretsManager::Secret")
     told = {
@@ -163,7 +163,7 @@ def test_keys_outlive_the_stack(secret: str) -> None:
 
 @pytest.mark.parametrize("secret", ["MasterKeys", "ThrottleKey"])
 def test_generated_keys_are_64_hexadecimal_digits(secret: str) -> None:
-    """What CloudFormation may draw from is 0 to 9 and a to f."""
+    """CloudFormation may use 0 to 9 and a to f."""
     generated = of_type("AWS::SecretsManager::Secret")[secret]["GenerateSecretString"]
     excluded = set(generated["ExcludeCharacters"])
 

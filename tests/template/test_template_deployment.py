@@ -118,7 +118,7 @@ def test_another_database_is_migrated_too() -> None:
 
 
 def test_probe_waits_for_an_api_that_answers() -> None:
-    """What it finds while the stack is made would ring the alarm of a new stack."""
+    """A probe while the stack is being made would ring the alarm of a new stack."""
     assert {"Api", "HealthFunction", "Migration"} <= all_before("ProbeFunction")
 
 
@@ -169,7 +169,7 @@ def test_deployment_is_rolled_back_by_the_errors_of_its_own_alias(function: str)
 
 
 def test_deployment_can_be_all_at_once() -> None:
-    """For a stage of one's own, and when the cure must not wait."""
+    """For a private stage, and for a fix that cannot wait."""
     chosen = source().replace("Default: Canary10Percent5Minutes", "Default: AllAtOnce")
 
     names = {
@@ -256,7 +256,7 @@ def test_pages_of_other_origins_are_let_in_by_parameter_only() -> None:
 
 
 def test_own_domain_closes_the_default_address() -> None:
-    """Otherwise whoever finds it goes round what stands in front."""
+    """Otherwise anybody who finds it could bypass what is in front."""
 
     def is_closed(**parameters: object) -> bool:
         [server] = of_type("AWS::ApiGatewayV2::Api", **parameters)["Api"]["Body"]["servers"]
@@ -290,7 +290,7 @@ def test_nothing_is_public_but_the_api() -> None:
 
 
 def test_scheduled_functions_leave_what_failed_in_the_queue() -> None:
-    """What was asked and could not be done is kept, and the role may put it there."""
+    """Failed runs are kept, and the role may send them there."""
     queue = {"Fn::GetAtt": ["FailedRuns", "Arn"]}
     kept = {
         config["FunctionName"]["Ref"]

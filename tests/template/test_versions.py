@@ -1,7 +1,7 @@
 """What parameters change reaches traffic: each alias moves with its function's configuration.
 
 SAM hashes a function before its parameters have values, so a deployment that changes only those
-publishes no version. The version's description does it instead, whose change replaces the version.
+publishes no version. Instead, a changed description of the version replaces the version.
 """
 
 import json
@@ -51,7 +51,7 @@ def description(function: str, **parameters: object) -> str:
 @pytest.mark.parametrize("function", sorted(VERSIONS))
 @pytest.mark.parametrize("change", CHANGES)
 def test_version_is_published_where_the_configuration_changes(function: str, change: str) -> None:
-    """And nowhere else: Lambda refuses a version of what has not changed."""
+    """And nowhere else: Lambda refuses to publish an unchanged function."""
     before = configuration(function), description(function)
     after = configuration(function, **CHANGES[change]), description(function, **CHANGES[change])
 
@@ -69,7 +69,7 @@ def test_name_that_moves_behind_cloudfront_publishes_nothing(function: str) -> N
 
 @pytest.mark.parametrize("function", sorted(VERSIONS))
 def test_version_is_published_where_the_database_or_its_subnets_change(function: str) -> None:
-    """Place stands for both; a function that has neither does not name it."""
+    """Place identifies both; a function that has neither does not name it."""
     text = json.dumps(transformed()[function]["Properties"])
     is_placed = "Outputs.Host" in text or "Outputs.SubnetIds" in text
 
@@ -77,7 +77,7 @@ def test_version_is_published_where_the_database_or_its_subnets_change(function:
 
 
 def test_place_is_made_of_host_and_subnets() -> None:
-    """Of the very host that functions connect to, whatever kind it is of."""
+    """It identifies the host that functions connect to, of whatever kind."""
     outputs = nested("database")["Outputs"]
     place = json.dumps(outputs["Place"]["Value"])
 

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,6 +17,7 @@ from permit.security.access_tokens import (
     InvalidToken,
     MalformedSecret,
     NoSigningKey,
+    ProofOfSelf,
     TokenKeys,
     UnknownKid,
     issue,
@@ -52,7 +54,7 @@ def _refused(token: str, keys: TokenKeys, *, now: datetime = NOW) -> InvalidToke
 
 
 def test_an_issued_token_verifies(keys: TokenKeys) -> None:
-    """What was issued comes back, until its 15 minutes are over."""
+    """An issued token is accepted until its 15 minutes are over."""
     token = issue(keys, CLAIMS, issuer=ISSUER, now=NOW)
 
     for age in (timedelta(), timedelta(minutes=15, seconds=-1)):
@@ -68,6 +70,51 @@ def test_a_token_carries_every_claim(keys: TokenKeys) -> None:
     )
     assert set(first) == {"iss", "aud", "sub", "tid", "role", "sv", "iat", "nbf", "exp", "jti"}
     assert first["jti"] != second["jti"]
+
+
+PROOF = ProofOfSelf(sid=UUID(int=4), auth_time=NOW - timedelta(minutes=3), with_second_factor=True)
+
+
+def test_a_token_tells_the_last_proof_of_self(keys: TokenKeys) -> None:
+    """The session, when it was, and by what: RFC 9470's auth_time, RFC 8176's amr."""
+    token = issue(keys, replace(CLAIMS, proof=PROOF), issuer=ISSUER, now=NOW)
+
+    payload = jwt.decode(token, options={"verify_signature": False})
+    claims = verify(token, keys.jwks(NOW), issuer=ISSUER, now=NOW)
+    assert (str(PROOF.sid), ["pwd", "otp"]) == (payload["sid"], payload["amr"])
+    assert payload["iat"] - 180 == payload["auth_time"]
+    assert PROOF == claims.proof
+
+
+def test_a_token_of_the_version_before_is_good(keys: TokenKeys) -> None:
+    """It has no proof of self, and serves for what needs none."""
+    token = issue(keys, CLAIMS, issuer=ISSUER, now=NOW)
+
+    assert verify(token, keys.jwks(NOW), issuer=ISSUER, now=NOW).proof is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"auth_time": True}, id="auth_time a boolean"),
+        pytest.param({"auth_time": "1"}, id="auth_time a text"),
+        pytest.param({"auth_time": 10**30}, id="auth_time beyond time"),
+        pytest.param({"auth_time": -(10**30)}, id="auth_time before time"),
+        pytest.param({"auth_time": int(NOW.timestamp()) + 1}, id="auth_time after iat"),
+        pytest.param({"sid": None}, id="no sid"),
+        pytest.param({"sid": "x"}, id="sid no id"),
+        pytest.param({"amr": "otp"}, id="amr a text"),
+        pytest.param({"amr": None}, id="no amr"),
+        pytest.param({"sv": 2**31}, id="sv beyond Postgres"),
+        pytest.param({"sv": -1}, id="sv negative"),
+    ],
+)
+def test_a_proof_that_is_off_is_refused(keys: TokenKeys, change: dict[str, Any]) -> None:
+    """Though our own key has signed it."""
+    sent = {"sid": str(PROOF.sid), "auth_time": int(NOW.timestamp()), "amr": ["pwd"]}
+
+    assert verify(_forge(keys, **sent), keys.jwks(NOW), issuer=ISSUER, now=NOW).proof
+    _refused(_forge(keys, **{**sent, **change}), keys)
 
 
 def test_another_machines_clock_may_be_a_little_behind(keys: TokenKeys) -> None:
@@ -128,6 +175,12 @@ def test_a_missing_claim_is_refused(keys: TokenKeys, claim: str) -> None:
         pytest.param({"role": ["owner"]}, id="role no text"),
         pytest.param({"sv": True}, id="sv a boolean"),
         pytest.param({"sv": "3"}, id="sv a text"),
+        pytest.param({"sv": 2**31}, id="sv beyond Postgres's integer"),
+        pytest.param({"sv": -1}, id="sv negative"),
+        pytest.param({"sv": 10**400}, id="sv without end"),
+        pytest.param({"exp": 10**400}, id="exp without end"),
+        pytest.param({"iat": -(10**400)}, id="iat without end"),
+        pytest.param({"iat": 10**400}, id="iat in a future without end"),
         pytest.param({"exp": "9999999999"}, id="exp a text"),
         pytest.param({"exp": float(NOW.timestamp()) + 60}, id="exp a fraction"),
         pytest.param({"nbf": int(NOW.timestamp()) + 60}, id="not yet"),
@@ -165,7 +218,7 @@ def test_what_is_no_token_is_refused(keys: TokenKeys, token: str) -> None:
 
 
 def test_every_refusal_says_the_same(keys: TokenKeys) -> None:
-    """Nothing in the words tells an expired token from a forged one."""
+    """The message is the same for an expired and for a forged token."""
     refusals = [
         _refused("x", keys),
         _refused(_forge(keys, exp=1), keys),

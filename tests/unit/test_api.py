@@ -40,7 +40,7 @@ def test_a_refusal_says_how_it_looks_outside(refusal: type[Refusal]) -> None:
 
 
 def test_codes_are_unique() -> None:
-    """A code tells what happened: no two refusals share one."""
+    """Each refusal has a code of its own."""
     codes = [refusal.code for refusal in COMPLETE]
 
     assert sorted(set(codes)) == sorted(codes)
@@ -97,7 +97,7 @@ def test_headers_say_what_to_do() -> None:
     ids=["missing", "nested", "unknown", "not ASCII", "unsendable", "long", "null", "text"],
 )
 def test_each_field_is_named(body: object, fields: list[str]) -> None:
-    """By its path, cut and made sendable where the caller made it up."""
+    """By its path; a name that the caller made up is cut and made sendable."""
     with pytest.raises(InvalidRequest) as refusal:
         validate(Order, body)
 

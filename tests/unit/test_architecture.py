@@ -17,7 +17,7 @@ def write_module(path: Path, machine: int) -> None:
 
 
 def test_processor_is_read_from_the_compiled_modules(tmp_path: Path) -> None:
-    """From each: one that was left from another build would fail alone."""
+    """From every module: a single one that another build left would fail."""
     write_module(tmp_path / "python" / "a.so", 62)
     assert {"x86_64"} == built_for(tmp_path)
 

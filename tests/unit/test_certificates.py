@@ -1,4 +1,4 @@
-"""The shipped certificate authorities: they load, they are whose they should be, they last."""
+"""The shipped certificate authorities: they load, have the right owners and do not expire soon."""
 
 import re
 import ssl

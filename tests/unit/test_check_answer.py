@@ -59,7 +59,7 @@ def test_it_is_read_by_name() -> None:
 
 
 def test_what_is_not_known_is_ignored() -> None:
-    """Of a newer door, and of a policy's facts that a newer migration wrote."""
+    """From a newer door, or in a policy's facts that a newer migration wrote."""
     added = {"added": 1}
     newer = {**ANSWER, **added, "policy_facts": POLICY | added, "more": MORE | added}
 

@@ -1,6 +1,7 @@
 """The types that every contract shares: text that can be stored, durations, objects."""
 
 from dataclasses import dataclass
+from datetime import date
 from typing import Annotated, Any
 
 import pytest
@@ -9,6 +10,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from permit.contracts import (
     Answer,
     Contract,
+    Day,
     Lease,
     Name,
     Overlap,
@@ -84,6 +86,30 @@ def test_each_kind_of_duration_has_its_bounds(kind: Any, text: str, is_accepted:
         accepted = False
 
     assert is_accepted == accepted
+
+
+DAYS = {
+    "2026-11-22": date(2026, 11, 22),
+    "2026-11-22T08:00:00Z": date(2026, 11, 22),
+    "2026-11-22t08:00:00.123z": date(2026, 11, 22),
+    "2026-11-22T23:30:00-01:00": date(2026, 11, 23),
+    "2026-11-22T00:30:00+01:00": date(2026, 11, 21),
+}
+
+
+@pytest.mark.parametrize("text", DAYS)
+def test_of_a_time_the_day_in_utc_counts(text: str) -> None:
+    """What build tools write down is mostly a time."""
+    assert DAYS[text] == TypeAdapter[date](Day).validate_python(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-11-22T08:00:00", "2026-11-22T08:00:00+16:00", "2026-11-22T", "2026-11-22 ", ""]
+)
+def test_a_time_without_its_offset_is_no_day(text: str) -> None:
+    """Which day it is in UTC, nobody knows."""
+    with pytest.raises(ValidationError):
+        TypeAdapter[date](Day).validate_python(text)
 
 
 @pytest.mark.parametrize("text", ["", "a" * 201, "a\x00b", "\x00", "\ud800", "ok\udfff"], ids=ascii)
@@ -163,7 +189,7 @@ def test_a_contract_is_strict_and_closed(body: object) -> None:
 
 
 def test_a_refusal_quotes_no_value() -> None:
-    """What was refused may be a secret: the error does not hold it."""
+    """A refused value may be a secret: the error does not have it."""
     with pytest.raises(ValidationError) as refused:
         _Order.model_validate({"count": "a-licence-key"})
     assert "a-licence-key" not in str(refused.value)
@@ -198,7 +224,7 @@ class _Found:
 
 
 def test_an_answer_shows_what_its_row_has() -> None:
-    """Every field, in the row's order, and no more; a part may be told more exactly."""
+    """Exactly the row's fields, in its order; the answer may describe a part more exactly."""
     row = _FullerRow(id=1, place={"city": "Bern"}, note="of another row")
 
     assert '{"id":1,"place":{"city":"Bern"}}' == _RowAnswer.of(row).model_dump_json()

@@ -1,4 +1,4 @@
-"""What facts say of themselves: the status, and until when time alone changes nothing."""
+"""What facts derive: the status, and how long the verdict cannot change by time alone."""
 
 import pytest
 

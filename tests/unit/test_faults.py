@@ -1,4 +1,4 @@
-"""What a refused request is told: the caller's own fields, and what would be right in each."""
+"""The answer to a refused request: the caller's own fields, and what would be right in each."""
 
 from typing import Annotated, Any, Literal
 
@@ -16,7 +16,7 @@ from tools.openapi.operations import load, operations
 
 
 def contracts() -> set[type[Contract]]:
-    """What every operation and every operator's command takes."""
+    """The contracts of all operations and operator commands."""
     found = {each.request for name in TAGS for each in operations(name)} - {None}
     return found | {each.contract for each in load("operator").commands.values()}
 
@@ -29,7 +29,7 @@ def faults(contract: type[Contract], body: object) -> dict[str, str]:
 
 @pytest.mark.parametrize("contract", sorted(contracts(), key=str), ids=lambda each: each.__name__)
 def test_every_field_is_told_in_our_words(contract: type[Contract]) -> None:
-    """Of each value that its schema forbids the field is named, in words that pydantic has not."""
+    """For each value that the schema forbids, the field is named, not in pydantic's words."""
     schema = contract.model_json_schema()
     described = dict(fields(schema, schema))
     known = {name_of(path) for path in described}
@@ -65,8 +65,10 @@ class Everything(Contract):
 
 SURROGATE = "a\ud800"
 TIME = (
-    "must be an RFC 3339 time with its offset, as 2026-11-22T08:00:00Z, from the year 1970 to 8999"
+    "must be an RFC 3339 time with its offset, of less than 16 hours, as 2026-11-22T08:00:00Z, "
+    "from the year 1970 to 8999"
 )
+DAY = "must be a date, as 2026-11-22, or an RFC 3339 time with its offset, whose day in UTC counts"
 DURATION = "must be an ISO 8601 duration in whole numbers from PT1S to P100Y, as P1Y or PT30M"
 EMAIL = "must be an email address of 3 to 254 characters"
 TOLD: list[tuple[dict[str, Any], str, str]] = [
@@ -95,7 +97,7 @@ TOLD: list[tuple[dict[str, Any], str, str]] = [
     ({"term": "P101Y"}, "term", DURATION),
     ({"at": "2027-02-30T00:00:00Z"}, "at", TIME),
     ({"at": "2027-02-28T00:00:00"}, "at", TIME),
-    ({"day": "2027-02-30"}, "day", "must be a date, as 2026-11-22"),
+    ({"day": "2027-02-30"}, "day", DAY),
     ({"by_name": {"a": "b"}}, "by_name.a", "must be a whole number"),
     ({"by_name": 1}, "by_name", "must be a JSON object"),
     ({"device": {}}, "device.fingerprint", "is required and must be text of 16 to 256 characters"),

@@ -63,7 +63,7 @@ def test_every_folder_has_its_place() -> None:
 
 
 def test_no_import_runs_against_the_order() -> None:
-    """What lies lower knows nothing of what stands on it."""
+    """Lower folders know nothing of higher ones."""
     assert [] == backward(arrows())
 
 
@@ -84,6 +84,6 @@ def test_services_know_nothing_of_http() -> None:
 
 
 def test_concepts_meet_in_no_circle() -> None:
-    """Of two folders that stand beside each other at most one imports the other."""
+    """Of two folders on the same level, at most one imports the other."""
     between = {(a, b) for a, b in arrows() if a != b and FLOOR[a] == FLOOR[b]}
     assert [] == sorted(pair for pair in between if pair[::-1] in between)

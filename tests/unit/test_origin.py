@@ -57,7 +57,7 @@ def test_request_with_either_secret_is_answered(locked: Deployment, event: str, 
 def test_turned_away_requests_are_logged(
     locked: Deployment, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By their code; what was sent instead of the secret is not."""
+    """With their code, and without what was sent in place of the secret."""
     locked.send("health", headers={"x-origin-secret": "guessed"})
 
     printed = capsys.readouterr().out

@@ -1,10 +1,12 @@
 """Passwords: what verifies, what never does, and what may be chosen."""
 
 import unicodedata
+from typing import Any
 
 import argon2
 import bcrypt
 import pytest
+from argon2 import PasswordHasher
 
 from permit.security import passwords
 from permit.security.passwords import UnacceptablePassword, WrongPassword
@@ -112,6 +114,65 @@ def test_a_malformed_hash_is_a_wrong_password_and_logged(
     assert not stored or stored not in caplog.text
 
 
+COMPOSED, DECOMPOSED = (unicodedata.normalize(f, "crème brûlée à la carte") for f in ("NFC", "NFD"))
+
+
+@pytest.mark.parametrize("typed", [COMPOSED, DECOMPOSED], ids=["composed", "decomposed"])
+@pytest.mark.parametrize("hashed", [COMPOSED, DECOMPOSED], ids=["of composed", "of decomposed"])
+@pytest.mark.parametrize("kind", ["argon2", "bcrypt"])
+def test_an_imported_hash_of_either_form_verifies(kind: str, hashed: str, typed: str) -> None:
+    """Another system hashed what a Mac or a PC had typed; the same person types it here on both."""
+    stored = (
+        PasswordHasher(time_cost=1, memory_cost=64).hash(hashed)
+        if kind == "argon2"
+        else bcrypt.hashpw(hashed.encode(), bcrypt.gensalt(4)).decode()
+    )
+
+    assert passwords.verify(stored, typed)
+    with pytest.raises(WrongPassword):
+        passwords.verify(stored, typed + "!")
+
+
+def test_the_second_form_costs_an_unknown_user_as_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong password with two forms is hashed twice, whether the user exists or not."""
+    costs: list[str] = []
+
+    class Counting(PasswordHasher):
+        def hash(self, *args: Any, **kwargs: Any) -> str:
+            costs.append("hash")
+            return super().hash(*args, **kwargs)
+
+        def verify(self, *args: Any, **kwargs: Any) -> bool:
+            costs.append("verify")
+            return super().verify(*args, **kwargs)
+
+    monkeypatch.setattr(passwords, "_hasher", Counting(time_cost=1, memory_cost=64))
+    stored = passwords.hash("another password")
+    costs.clear()
+
+    for attempt in (passwords.verify_dummy, lambda typed: passwords.verify(stored, typed)):
+        with pytest.raises(WrongPassword):
+            attempt(DECOMPOSED)
+
+    assert ["hash"] * 2 + ["verify"] * 2 == costs
+
+
+@pytest.mark.parametrize("typed", [COMPOSED, DECOMPOSED, PASSWORD])
+@pytest.mark.parametrize("kind", ["argon2", "bcrypt"])
+def test_a_hash_is_made_again_by_its_recipe(kind: str, typed: str) -> None:
+    """Who may not see the hash makes it of the password; of another password it is another."""
+    stored = (
+        PasswordHasher(time_cost=1, memory_cost=64, hash_len=24, salt_len=11).hash(typed)
+        if kind == "argon2"
+        else bcrypt.hashpw(typed.encode(), bcrypt.gensalt(4)).decode()
+    )
+    digest = stored.rpartition("$")[2] if kind == "argon2" else stored[29:]
+    recipe = stored.removesuffix(digest) + ("A" if kind == "argon2" else ".") * len(digest)
+
+    assert stored in passwords.hashes_by(recipe, typed)
+    assert stored not in passwords.hashes_by(recipe, typed + "!")
+
+
 def test_a_dummy_verify_never_succeeds() -> None:
     """Verifying for an unknown user raises WrongPassword."""
     with pytest.raises(WrongPassword):
@@ -144,7 +205,7 @@ def test_a_dummy_verify_does_the_work_of_a_real_one(monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_an_unusable_hash_cannot_be_imported(stored: str) -> None:
-    """What bcrypt could not verify is no bcrypt hash."""
+    """A text that bcrypt cannot verify is not a bcrypt hash."""
     assert not passwords.is_bcrypt(stored)
 
 
@@ -182,6 +243,6 @@ def test_a_good_password_is_accepted(password: str) -> None:
     ],
 )
 def test_a_bad_password_is_refused(password: str, why: str) -> None:
-    """What is too short, too long, or among the first to be tried is refused with the reason."""
+    """Too short, too long or too common passwords are refused with the reason."""
     with pytest.raises(UnacceptablePassword, match=why):
         passwords.require_acceptable(password, email="some.one@example.com")

@@ -87,7 +87,7 @@ def test_a_shallow_clone_is_skipped(clone: Path, tmp_path: Path) -> None:
 
 
 def test_a_whole_history_without_it_fails(clone: Path) -> None:
-    """Somebody has rewritten it: that is no reason to skip."""
+    """A rewritten history is no reason to skip."""
     commit(clone)
 
     with pytest.raises(pytest.fail.Exception, match=BEFORE_THE_FIRST_TAG):

@@ -34,7 +34,7 @@ ENDED = {"expires_at": NOW - 2 * DAY, "grace_ends_at": NOW - DAY}
 
 
 def signed_by(key: ProofKey, given: LicenceFacts) -> LicenceFacts:
-    """The facts, with the key as it rests in the database."""
+    """The facts, with the key as the database has it."""
     sealed = MASTER_KEYS.seal(
         key.seed, tenant_id=UUID(given.tenant_id), kid=key.kid, purpose=PROOF_KEY
     )
@@ -101,7 +101,7 @@ def test_what_is_absent_is_null() -> None:
 
 
 def test_the_audience_is_the_product_asked_for() -> None:
-    """A proof for another program is not addressed to the licence's, and says whose it is."""
+    """A proof for another program is not addressed to the licence's, and names its product."""
     claims = proof_of(facts(), product="viewer").claims
     assert ("viewer", "editor") == (claims["aud"], claims["prd"])
     assert (False, "PRODUCT_MISMATCH") == (claims["valid"], claims["code"])
@@ -167,7 +167,7 @@ def test_a_proof_is_good_for_so_long(name: str) -> None:
 
 
 def test_nobody_signs_for_an_unknown_key() -> None:
-    """Without a licence there is no tenant, hence no proof."""
+    """Without a licence there is no tenant, and so no proof."""
     outcome = CheckOutcome(verdict=NOT_FOUND, checked_at=NOW, facts=None)
 
     proof = prove(

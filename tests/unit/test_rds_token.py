@@ -67,7 +67,7 @@ def test_a_token_is_valid_in_every_partition(region: str, host: str) -> None:
 
 
 def _parts(token: str) -> tuple[str, list[str]]:
-    """The address and the parameters, whose order the server puts right before it verifies."""
+    """The address and the parameters; the server sorts the parameters before it verifies."""
     address, _, query = token.partition("?")
     return address, sorted(query.split("&"))
 

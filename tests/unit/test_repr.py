@@ -1,4 +1,4 @@
-"""What is secret shows in no repr, and so in no log line, traceback or failed assertion."""
+"""No repr shows a secret, so no log line, traceback or failed assertion does."""
 
 import dataclasses
 import importlib
@@ -83,7 +83,7 @@ def secrets(cls: type[Any]) -> list[str]:
 
 
 def filled(cls: type[Any], shown: Iterable[str]) -> Any:
-    """An instance whose `shown` fields hold the word, in a source of secrets where they are one."""
+    """An instance that has the word in its `shown` fields, in a source where it is a secret."""
     types = names(cls)
     values: dict[str, Any] = dict.fromkeys(types)
     for name in shown:
@@ -97,7 +97,7 @@ def filled(cls: type[Any], shown: Iterable[str]) -> Any:
 
 
 def test_no_secret_shows_in_a_repr(functions: list[ModuleType]) -> None:
-    """Of any dataclass, named tuple or model of the layer and of the functions."""
+    """For any dataclass, named tuple or model of the layer and of the functions."""
     found = [
         (cls, fields)
         for module in (*layer(), *functions)

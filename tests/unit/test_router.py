@@ -14,7 +14,7 @@ def handler_of(name: str) -> Response:
 
 @pytest.fixture
 def router() -> Router:
-    """Handlers that stand for themselves; paths with ids come before those that they resemble."""
+    """Handlers that return their own names; paths with ids are added before similar fixed ones."""
     router = Router()
     for route in (
         "GET /users/{user_id}",
@@ -78,7 +78,7 @@ def test_an_unknown_path_is_not_found(router: Router, path: str) -> None:
     ],
 )
 def test_another_method_says_which_there_are(router: Router, asked: str, allowed: str) -> None:
-    """Those of the path itself: `me` is no id, so it cannot be deleted like one."""
+    """The path's own methods: `me` is not an id, so it cannot be deleted like one."""
     with pytest.raises(MethodNotAllowed) as refusal:
         router.find(*asked.split(" ", 1))
 

@@ -103,7 +103,7 @@ def test_a_version_that_is_gone_is_unknown(keys: MasterKeys) -> None:
 
 
 def test_the_current_version_stays(keys: MasterKeys) -> None:
-    """The key that seals cannot be removed, nor one that is not there."""
+    """Neither the current key nor an unknown one can be removed."""
     with pytest.raises(ValueError, match="current"):
         keys.without("1")
     with pytest.raises(UnknownMasterKey):
@@ -126,7 +126,7 @@ def test_the_current_version_stays(keys: MasterKeys) -> None:
     ],
 )
 def test_malformed_master_keys_are_named_not_quoted(text: str, wrong: str) -> None:
-    """The refusal says what is wrong, and neither it nor its cause holds the key."""
+    """The refusal says what is wrong; neither it nor its cause has the key."""
     with pytest.raises(MalformedSecret, match=wrong) as refusal:
         MasterKeys.parse(text)
     assert HEX[:20] not in f"{refusal.value} {refusal.value.__cause__}"

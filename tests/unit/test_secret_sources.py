@@ -274,7 +274,7 @@ def test_aws_refusing_is_named(source, aws: None) -> None:
 def test_a_read_for_change_never_serves_an_old_value(
     source, extension: Extension, tmp_path: Path
 ) -> None:
-    """What is read in order to be changed is read now, or not at all."""
+    """A read for a change is always fresh, or fails."""
     file = tmp_path / "secret"
     file.write_text("first")
     secret = source(f"file:{file}")

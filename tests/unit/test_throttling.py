@@ -27,9 +27,9 @@ def test_a_network_is_an_ipv4_address_or_an_ipv6_64(address: str, expected: str)
 
 def test_the_keys_depend_on_what_they_name() -> None:
     """Another address leaves the account's key, another account the address's key."""
-    first = throttle_keys(SECRET, email="a@example.com", address="198.51.100.7")
-    elsewhere = throttle_keys(SECRET, email="a@example.com", address="198.51.100.8")
-    other = throttle_keys(SECRET, email="b@example.com", address="198.51.100.7")
+    first = throttle_keys(SECRET, account="a@example.com", address="198.51.100.7")
+    elsewhere = throttle_keys(SECRET, account="a@example.com", address="198.51.100.8")
+    other = throttle_keys(SECRET, account="b@example.com", address="198.51.100.7")
 
     assert first.account == elsewhere.account != other.account
     assert first.address == other.address != elsewhere.address
@@ -40,7 +40,7 @@ def test_the_keys_depend_on_what_they_name() -> None:
 def test_the_case_of_an_email_is_no_way_round() -> None:
     """One account, however its email is typed."""
     first, second = (
-        throttle_keys(SECRET, email=email, address="198.51.100.7")
+        throttle_keys(SECRET, account=email, address="198.51.100.7")
         for email in ("Some.One@Example.com", " some.one@example.COM ")
     )
     assert first == second
@@ -48,15 +48,15 @@ def test_the_case_of_an_email_is_no_way_round() -> None:
 
 def test_no_two_accounts_and_addresses_read_the_same() -> None:
     """Moving a symbol from one field to the next gives another key."""
-    first = throttle_keys(SECRET, email="a\0b", address="198.51.100.7")
-    second = throttle_keys(SECRET, email="a", address="b\0198.51.100.7")
+    first = throttle_keys(SECRET, account="a\0b", address="198.51.100.7")
+    second = throttle_keys(SECRET, account="a", address="b\0198.51.100.7")
     assert first.pair != second.pair
 
 
 def test_the_keys_need_the_secret() -> None:
     """Another secret gives other keys."""
     first, second = (
-        throttle_keys(secret, email="a", address="198.51.100.7")
+        throttle_keys(secret, account="a", address="198.51.100.7")
         for secret in (SECRET, bytes([1] * 32))
     )
     assert not {first.pair, first.account, first.address} & {

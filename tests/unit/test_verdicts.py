@@ -159,7 +159,7 @@ PAIRS = [
 
 @pytest.mark.parametrize(("first", "second"), PAIRS)
 def test_of_two_guards_that_apply_the_earlier_decides(first: Any, second: Any) -> None:
-    """With both reasons at once the verdict is the earlier one's."""
+    """With both reasons at once the earlier one decides."""
     given = facts(**{**first[2], **second[2]})
     question = asked(**{**first[3], **second[3]})
 

@@ -1,4 +1,4 @@
-"""The description of the API (OpenAPI 3.1), made from the functions' own models and examples.
+"""The API's description (OpenAPI 3.1), made from the functions' own models and from examples.
 
 `python -m tools.openapi` writes shared/permit/openapi.json, which docs/openapi.json points at.
 """
@@ -16,7 +16,7 @@ from tools.openapi.schemas import schemas
 
 DOCUMENT = PROJECT / "shared" / "permit" / "openapi.json"
 EXAMPLES = PROJECT / "docs" / "examples.json"
-# Whose operations these are, in the order of the page.
+# The group of each function's operations, in the order of the page.
 TAGS = {
     "licence_check": ("Applications", "What a shipped application asks: one call, signed."),
     "login": ("Sign-in", "Tokens for people."),
@@ -30,13 +30,15 @@ _INTRODUCTION = """License as a Service. A vendor signs in, issues licences for 
 its shipped applications ask "may this copy run here?" and get a signed answer in one call.
 
 Errors are RFC 9457 problems with a stable `code`. What API Gateway itself answers (404 for an
-unknown route, 413, 429, 503) has a `message` instead. Times are RFC 3339 in UTC, ids UUIDs,
-durations ISO 8601. Lists have `items` and `next_cursor`. A request that creates takes an
-`Idempotency-Key`: sent again within 24 hours it gets its first answer, byte for byte."""
+unknown route, 413 beyond 10 MB, 429, 503) has a `message` instead. A body is at most 64 KiB, or
+what its operation says, and never compressed. What answers GET answers HEAD too. Times
+are RFC 3339 in UTC, ids UUIDs, durations ISO 8601. Lists have `items` and `next_cursor`. A
+request that creates takes an `Idempotency-Key`: sent again within 24 hours it gets its first
+answer, byte for byte."""
 
 
 def document(examples: list[dict[str, Any]]) -> dict[str, Any]:
-    """The whole description; `examples` are what was sent and answered, by operation."""
+    """The whole description; `examples` has what was sent and answered, by operation."""
     shown = {example["operation"]: example for example in examples}
     served = [(function, operation) for function in TAGS for operation in operations(function)]
     described, names = schemas(operation for _, operation in served)

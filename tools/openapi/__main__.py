@@ -1,4 +1,4 @@
-"""Writes the API's description from the examples as they are."""
+"""Writes the API's description, with the examples as they are in docs/examples.json."""
 
 from tools.openapi import DOCUMENT, read_examples, text
 

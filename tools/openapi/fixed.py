@@ -1,4 +1,4 @@
-"""What no contract says: the ids in paths, problems, key sets."""
+"""What no contract describes: the ids in paths, problems, key sets."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The operations of every function: registered by the vendor's side, listed here for the others."""
+"""The operations of every function: the vendor's side registers its own, the rest are here."""
 
 import importlib.util
 import os
@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 from local.processes import PROJECT
 from permit.edge.operations import Operation
+from permit.edge.refusals import NotAuthenticated
 from permit.errors import IdempotencyKeyReused, NotFound, Refusal
 from permit.people.refusals import (
     InvalidCode,
@@ -18,6 +19,7 @@ from permit.people.refusals import (
     InvalidRefreshToken,
     SecondFactorRequired,
     TooManyAttempts,
+    WrongProof,
 )
 
 _VARIABLES = {
@@ -33,7 +35,7 @@ _VARIABLES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Open:
-    """An operation for which no token is needed, and which a function serves by hand."""
+    """An operation outside of a tenant, which a function serves without `operation`."""
 
     function: str
     method: str
@@ -41,9 +43,10 @@ class Open:
     run: str
     request: str | None = None
     answers: tuple[str, ...] = ()
-    """One, or several where the answer has more or fewer fields."""
+    """One, or several if the answer may have more or fewer fields."""
     status: int = 200
     refuses: tuple[type[Refusal], ...] = ()
+    takes_token: bool = False
 
 
 _OPEN = (
@@ -53,7 +56,7 @@ _OPEN = (
         path="/v1/licences/check",
         run="check",
         request="CheckRequest",
-        answers=("CheckAnswer", "FullAnswer"),
+        answers=("CheckAnswer", "FullAnswer", "UnknownKeyAnswer"),
     ),
     Open(
         function="licence_check",
@@ -61,7 +64,7 @@ _OPEN = (
         path="/v1/licences/release",
         run="release",
         request="ReleaseRequest",
-        answers=("ReleaseAnswer",),
+        answers=("ReleaseAnswer", "UnknownKeyRelease"),
     ),
     Open(
         function="licence_check",
@@ -69,7 +72,7 @@ _OPEN = (
         path="/v1/licences/usage",
         run="use",
         request="UsageRequest",
-        answers=("UsageAnswer",),
+        answers=("UsageAnswer", "UnknownKeyUsage"),
         refuses=(IdempotencyKeyReused,),
     ),
     Open(
@@ -89,6 +92,16 @@ _OPEN = (
         request="SecondFactorRequest",
         answers=("TokenAnswer",),
         refuses=(InvalidCode, TooManyAttempts),
+    ),
+    Open(
+        function="login",
+        method="POST",
+        path="/v1/login/elevate",
+        run="elevate",
+        request="ElevationRequest",
+        answers=("ElevationAnswer",),
+        refuses=(NotAuthenticated, WrongProof, TooManyAttempts),
+        takes_token=True,
     ),
     Open(
         function="login",
@@ -140,6 +153,12 @@ def operations(function: str) -> Iterator[Operation]:
             )
 
 
+def takes_token(operation: Operation) -> bool:
+    """Whether an access token or an API key is sent with it."""
+    by_hand = any(each.takes_token for each in _OPEN if each.path == operation.path)
+    return operation.action is not None or by_hand
+
+
 def _answer(module: ModuleType, names: tuple[str, ...]) -> Any:
     answer: Any = None
     for model in (getattr(module, name) for name in names):
@@ -148,13 +167,13 @@ def _answer(module: ModuleType, names: tuple[str, ...]) -> Any:
 
 
 def load(function: str) -> ModuleType:
-    """The function's module, as it stands when it starts; nothing is connected to."""
+    """The function's module, imported as at a start; it connects to nothing."""
     path = PROJECT / "functions" / function / "app.py"
     spec = importlib.util.spec_from_file_location(f"described_{function}", path)
     assert spec is not None  # noqa: S101 (it is a file)
     assert spec.loader is not None  # noqa: S101
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where pydantic looks up what a model names
+    sys.modules[spec.name] = module  # where pydantic looks up the names in a model
     with patch.dict(os.environ, _VARIABLES):
         spec.loader.exec_module(module)
     return module

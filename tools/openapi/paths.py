@@ -1,4 +1,4 @@
-"""One operation as OpenAPI has it: its parameters, its body, its answers."""
+"""One operation in OpenAPI's form: its parameters, its body, its answers."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,11 +8,25 @@ from pydantic import BaseModel
 from permit.contracts import Contract
 from permit.edge import idempotency
 from permit.edge.operations import Operation
-from permit.edge.refusals import NotAuthenticated, NotPermitted, UnsupportedMediaType
+from permit.edge.refusals import (
+    BodyTooLarge,
+    NotAuthenticated,
+    NotPermitted,
+    UnsupportedEncoding,
+    UnsupportedMediaType,
+)
 from permit.errors import IdempotencyKeyReused, InvalidRequest, NotFound, Refusal
+from permit.people.callers import WITHOUT_SECOND_FACTOR
+from permit.people.refusals import NotAUser, ProofOfSelfRequired, SecondFactorMissing
 from tools.openapi.fixed import MESSAGE, PATH_IDS
+from tools.openapi.operations import takes_token
 from tools.openapi.schemas import REF, answers, parameters
 from tools.openapi.words import words_of_names
+
+_NEEDS_FRESH_PROOF = (
+    " For people, and with a fresh proof of self: a login, or `POST /v1/login/elevate`, at most ten"
+    " minutes ago, with a second factor where one is in use."
+)
 
 
 def describe(
@@ -26,10 +40,12 @@ def describe(
         "operationId": operation.run.__name__,
         "tags": [tag],
         "summary": words.partition("\n")[0].rstrip("."),
-        "security": [] if operation.action is None else [{"bearer": []}],
+        "security": [{"bearer": []}] if takes_token(operation) else [],
     }
     if operation.action is not None:
         described["description"] = f"Action `{operation.action}` of the table of roles."
+    if operation.needs_fresh_proof:
+        described["description"] += _NEEDS_FRESH_PROOF
     parameters = list(_parameters(operation, example))
     if parameters:
         described["parameters"] = parameters
@@ -68,7 +84,7 @@ def _parameters(operation: Operation, example: Mapping[str, Any]) -> Iterator[di
 
 
 def _not_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A parameter that is left out is no parameter that is null."""
+    """A parameter can be left out, and cannot be null."""
     alternatives = [each for each in schema.get("anyOf", ()) if each != {"type": "null"}]
     if len(alternatives) == 1:
         rest = {k: v for k, v in schema.items() if k not in ("anyOf", "default", "title")}
@@ -85,7 +101,11 @@ def _body(
     if "request" in example:
         content["example"] = example["request"]
     is_needed = any(field.is_required() for field in request.model_fields.values())
-    return {"required": is_needed, "content": {"application/json": content}}
+    return {
+        "description": f"At most {request.largest_body // 1024:,} KiB.",
+        "required": is_needed,
+        "content": {"application/json": content},
+    }
 
 
 def _responses(
@@ -113,11 +133,17 @@ def _refusals(operation: Operation) -> Iterator[type[Refusal]]:
     if operation.action is not None:
         yield NotAuthenticated
         yield NotPermitted
+        if operation.action not in WITHOUT_SECOND_FACTOR:
+            yield SecondFactorMissing
+    if operation.needs_fresh_proof:
+        yield from (r for r in (NotAUser, ProofOfSelfRequired) if r not in operation.refuses)
     if "{" in operation.path and NotFound not in operation.refuses:
         yield NotFound
     yield from operation.refuses
     if operation.request is not None:
+        yield BodyTooLarge
         yield UnsupportedMediaType
+        yield UnsupportedEncoding
     if operation.request is not None or operation.query is not None or operation.creates:
         yield InvalidRequest
     if operation.creates:

@@ -1,4 +1,4 @@
-"""Contracts and answers as JSON Schema, each field with the words beneath it in the source."""
+"""Contracts and answers as JSON Schema, each field with the text below it in the source."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, get_args
@@ -14,7 +14,7 @@ from permit.licences.terms import Holder, LicenceTerms, Meter, PolicyTerms
 from tools.openapi.words import words_of_fields
 
 REF = "#/components/schemas/{model}"
-# What is answered means what it meant when it was sent.
+# Fields of these answers mean the same as in what was sent.
 _SENT: dict[str, type] = {
     "HolderAnswer": Holder,
     "Licence": LicenceTerms,
@@ -22,7 +22,7 @@ _SENT: dict[str, type] = {
     "Policy": PolicyTerms,
 }
 _LIMITS = {
-    "description",  # the words of a type (contracts.Words): no member has another one yet
+    "description",  # from contracts.Words: no other description is there yet
     *("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "maxProperties"),
 }
 
@@ -44,7 +44,7 @@ class _Described(GenerateJsonSchema):
 def schemas(
     operations: Iterable[Operation],
 ) -> tuple[dict[str, Any], dict[tuple[type[BaseModel], str], str]]:
-    """All that is sent and answered, by name; and the name of each model in each direction."""
+    """The schemas of all that is sent and answered, by name; each model's name by direction."""
     models: dict[tuple[type[BaseModel], Any], Operation] = {}
     for operation in operations:
         if operation.request is not None:
@@ -63,7 +63,7 @@ def schemas(
 
 
 def answers(operation: Operation) -> tuple[type[Answer], ...]:
-    """None, one, or several where the answer may have more fields or fewer."""
+    """None, one, or several if the answer may have more or fewer fields."""
     if operation.answer is None:
         return ()
     return get_args(operation.answer) or (operation.answer,)
@@ -75,7 +75,7 @@ def parameters(query: type[BaseModel]) -> dict[str, Any]:
 
 
 def _limits(member: JsonSchemaValue) -> str:
-    """What a value must be, as a refusal would say it; nothing where the type says it all."""
+    """What a value must be, in the words of a refusal; empty where the type says it all."""
     types = [each for each in member.get("anyOf", [member]) if each.get("type") != "null"]
     if not any(_LIMITS & set(each) for each in types):
         return ""
@@ -89,6 +89,6 @@ def _limits(member: JsonSchemaValue) -> str:
 
 
 def _forget_defaults(schema: Mapping[str, Any]) -> None:
-    """Of what changes a thing: what is left out stays as it was."""
+    """For changes: there is no default, because what is left out stays as it was."""
     for member in schema["properties"].values():
         member.pop("default", None)

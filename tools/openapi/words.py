@@ -1,4 +1,4 @@
-"""What the source says of each field: the text beneath it, which Python itself does not keep."""
+"""What the source says of each field: the text below it, which Python itself does not keep."""
 
 import ast
 import inspect
@@ -13,9 +13,9 @@ Words = dict[str, str]
 
 
 def words_of_fields(model: type, *, like: Mapping[str, type] = MappingProxyType({})) -> Words:
-    """By field; a class's own words go before those of the classes that it is made from.
+    """By field; a class's own words win over those of its bases.
 
-    A class of a name in `like` is made from that one too.
+    A class with a name in `like` counts that class as a base too.
     """
     words: Words = {}
     for each in reversed(model.__mro__):
@@ -26,7 +26,7 @@ def words_of_fields(model: type, *, like: Mapping[str, type] = MappingProxyType(
 
 
 def words_of_names(module: ModuleType) -> Words:
-    """By name of what the module holds."""
+    """By name, for the names of a module."""
     return _words_beneath(_tree(module).body)
 
 
@@ -37,7 +37,7 @@ def _words_by_class(module: ModuleType) -> dict[str, Words]:
 
 
 def _tree(module: ModuleType) -> ast.Module:
-    file = getattr(module, "__file__", None)  # what is built in has none
+    file = getattr(module, "__file__", None)  # a built-in module has none
     return ast.parse(Path(file).read_text("utf-8") if file else "")
 
 

@@ -1,1 +1,1 @@
-"""Put first on a function's path where AWS's runtime client has no native half."""
+"""First on a function's path where AWS's runtime client has no native half."""

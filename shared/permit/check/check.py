@@ -6,7 +6,14 @@ from uuid import UUID
 
 from permit.check import queries
 from permit.check.facts import DeviceSent, LicenceFacts, ReleaseOutcome
-from permit.check.verdicts import NOT_FOUND, Question, Verdict, is_decided_without_device, judge
+from permit.check.verdicts import (
+    MISTYPED,
+    NOT_FOUND,
+    Question,
+    Verdict,
+    is_decided_without_device,
+    judge,
+)
 from permit.db import Database
 from permit.errors import DatabaseUnavailable
 from permit.security import licence_keys
@@ -16,7 +23,7 @@ _CLAIM_ATTEMPTS = 4
 
 
 class CheckOutcome(NamedTuple):
-    """What is answered to a check."""
+    """The answer to a check."""
 
     verdict: Verdict
     checked_at: datetime
@@ -29,7 +36,7 @@ def check(
     """The verdict, and the seat that goes with it: one round trip, or two for a new device."""
     canonical = licence_keys.canonical(key)
     if canonical is None:  # a mistyped key never reaches the database
-        return _not_found()
+        return _not_found(MISTYPED)
     key_hash = licence_keys.digest(canonical)
 
     facts = queries.find_facts(database, key_hash, device)
@@ -56,15 +63,15 @@ def release(
     """Frees the seat of the device that is named by fingerprint or by id."""
     canonical = licence_keys.canonical(key)
     if canonical is None:
-        return ReleaseOutcome(code="NOT_FOUND", devices_used=None, available_at=None)
+        return ReleaseOutcome(code="NOT_FOUND", devices_used=None, available_at=None, mistyped=True)
     return queries.release_device(
         database, licence_keys.digest(canonical), fingerprint_hash, device_id
     )
 
 
-def _not_found() -> CheckOutcome:
+def _not_found(verdict: Verdict = NOT_FOUND) -> CheckOutcome:
     """Nothing is signed and nothing was compared with a time, so our own clock will do."""
-    return CheckOutcome(verdict=NOT_FOUND, checked_at=datetime.now(UTC), facts=None)
+    return CheckOutcome(verdict=verdict, checked_at=datetime.now(UTC), facts=None)
 
 
 def _needs_claim(facts: LicenceFacts, device: DeviceSent | None, verdict: Verdict) -> bool:

@@ -1,15 +1,24 @@
 """How a device and a licence key are named in requests."""
 
 import hashlib
-from typing import Annotated
+from itertools import islice
+from typing import Annotated, Any, cast
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from permit.check.facts import DeviceSent
 from permit.contracts import Contract, Name, bounded
 
 LicenceKey = Annotated[str, bounded(1, 256)]
 Fingerprint = Annotated[str, bounded(16, 256)]
+_MOST_COMPONENTS = 16
+
+
+def _one_too_many_at_most(sent: Any) -> Any:
+    """Pydantic looks at every member before it counts them, and keeps an error for each."""
+    if not isinstance(sent, dict):
+        return sent
+    return dict(islice(cast("dict[str, Any]", sent).items(), _MOST_COMPONENTS + 1))
 
 
 class DeviceSpec(Contract):
@@ -19,16 +28,17 @@ class DeviceSpec(Contract):
     components: (
         Annotated[
             dict[Annotated[str, bounded(1, 64)], Annotated[str, bounded(1, 256)]],
-            Field(max_length=16),
+            Field(max_length=_MOST_COMPONENTS),
+            BeforeValidator(_one_too_many_at_most),
         ]
         | None
     ) = None
     """Hashes of the machine's parts by a name for each, by which a policy may recognise a
-    machine whose fingerprint has changed (`matching`). Null: what is known of them stays."""
+    machine whose fingerprint has changed (`matching`). Null: the known ones stay."""
     name: Name | None = None
-    """What people call the machine, in lists. Null: the name that is known stays."""
+    """What people call the machine, in lists. Null: the known name stays."""
     platform: Name | None = None
-    """What the machine runs, for people, in lists. Null: what is known stays."""
+    """What the machine runs, for people, in lists. Null: the known one stays."""
 
     def as_sent(self) -> DeviceSent:
         return DeviceSent(
@@ -40,5 +50,5 @@ class DeviceSpec(Contract):
 
 
 def fingerprint_hash(fingerprint: str) -> bytes:
-    """What is stored of a fingerprint, and what a proof's `dev` says of it."""
+    """The SHA-256 that is stored for a fingerprint, and that a proof's `dev` shows."""
     return hashlib.sha256(fingerprint.encode()).digest()

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 class LicenceFacts:
     """All that a verdict is made from, read at one instant of the database's clock.
 
-    By name from permit.check_key, whose answer may have more: see docs/architecture.md, "Releases".
-    Ids stay text, as they came and as they are answered.
+    Read by name from permit.check_key's answer, which may have more members: see
+    docs/architecture.md, "Releases". Ids stay text, as they came and as they are answered.
     """
 
     checked_at: datetime
@@ -45,11 +45,11 @@ class LicenceFacts:
     sealed_key: bytes = field(repr=False)
     master_version: str
     seats_ahead: int = 0
-    """How many seats were taken before this device's; 0 while the limit is not in question."""
+    """How many seats were taken before this device's; 0 where the limit cannot decide."""
     used_elsewhere: bool = False
     seated_devices: list[dict[str, Any]] | None = None
     refused: str | None = None
-    """Why a claim gave no seat; None where none was made, or it gave one."""
+    """Why a claim gave no seat. None: no claim was made, or it gave a seat."""
 
     @property
     def has_seat(self) -> bool:
@@ -84,7 +84,7 @@ class LicenceFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class SeatClaim:
-    """What permit.claim_seat_by_key answered: the facts as check_key has them, and why no seat."""
+    """The answer of permit.claim_seat_by_key: the facts as check_key has them; why no seat."""
 
     answer: Any
     refused: str | None
@@ -97,6 +97,7 @@ class ReleaseOutcome:
     code: str
     devices_used: int | None
     available_at: datetime | None
+    mistyped: bool = False
 
 
 class DeviceSent(NamedTuple):

@@ -19,7 +19,7 @@ _KEPT_KEYS = 512
 
 
 class ProofKeys:
-    """The tenants' signing keys, unsealed once an execution environment."""
+    """The tenants' signing keys, each unsealed once in an execution environment."""
 
     def __init__(self, master_keys: SecretSource) -> None:
         self._source = master_keys
@@ -49,7 +49,7 @@ def prove(
     nonce: str | None,
     base_url: str,
 ) -> str | None:
-    """The verdict as a compact JWS; None where there is no licence, hence no tenant to sign."""
+    """The verdict as a compact JWS. None without a licence: then no tenant's key can sign."""
     facts = outcome.facts
     if facts is None:
         return None
@@ -81,7 +81,7 @@ def prove_usage(
     nonce: str | None,
     base_url: str,
 ) -> str | None:
-    """What was counted as a compact JWS; never a lease, so it ends soon."""
+    """The count as a compact JWS. It is never a lease, so it expires soon."""
     facts = outcome.facts
     if facts is None:
         return None
@@ -103,7 +103,7 @@ def prove_usage(
 def _claims(
     facts: LicenceFacts, verdict: Verdict, *, product: str | None, base_url: str, until: datetime
 ) -> dict[str, object]:
-    """What both kinds of proof say."""
+    """The claims that both kinds of proof have."""
     return {
         "iss": f"{base_url}/v1/tenants/{facts.tenant_id}",
         "aud": product or facts.product,
@@ -123,7 +123,7 @@ def rfc3339(instant: datetime) -> str:
 
 
 def _good_until(facts: LicenceFacts, verdict: Verdict) -> datetime:
-    """When the proof ends: a valid one is a lease, never longer than what it stands on."""
+    """When the proof expires. A valid one is a lease, and never outlives the licence or seat."""
     if not verdict.valid:
         return facts.checked_at + _INVALID_LIFETIME
     limits = [facts.lease_until]

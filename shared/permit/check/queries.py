@@ -11,7 +11,7 @@ from permit.check.facts import DeviceSent, LicenceFacts, ReleaseOutcome, SeatCla
 from permit.db import Database
 
 _FIELDS = tuple(field.name for field in fields(LicenceFacts))
-# What the door leaves out where the limit is not in question: most checks.
+# What the door leaves out where the limit cannot decide, which is most checks.
 _NOTHING_MORE = {"used_elsewhere": False, "seats_ahead": 0, "seated_devices": None}
 _INSTANTS = (
     *("checked_at", "key_valid_until", "revoked_at", "suspended_at", "starts_at", "expires_at"),
@@ -22,7 +22,7 @@ _INSTANTS = (
 def find_facts(
     database: Database, key_hash: bytes, device: DeviceSent | None
 ) -> LicenceFacts | None:
-    """What decides the check of this key; refreshes the device's last_seen_at when it is due."""
+    """The facts for a check of this key; rewrites the device's last_seen_at when that is due."""
     answer = database.fetch_value(
         """
         SELECT permit.check_key(
@@ -37,7 +37,7 @@ def find_facts(
 def claim_seat(
     database: Database, key_hash: bytes, device: DeviceSent | None, seen: LicenceFacts
 ) -> LicenceFacts | None:
-    """Takes a seat and begins the term, where the licence is still as it was seen."""
+    """Takes a seat and begins the term, if the licence has not changed since it was read."""
     claim = database.fetch_one(
         SeatClaim,
         """
@@ -119,10 +119,10 @@ def _parameters(key_hash: bytes, device: DeviceSent | None) -> dict[str, object]
 
 
 def _facts(answer: dict[str, Any] | None, *, refused: str | None) -> LicenceFacts | None:
-    """What permit.check_key answered, by name.
+    """The answer of permit.check_key, read by name.
 
-    A newer door may say more than is known here. What is missing raises KeyError: no verdict is
-    made from less than it needs.
+    A newer door may answer more members than this code knows. A missing one raises KeyError: no
+    verdict is made from incomplete facts.
     """
     if answer is None:
         return None

@@ -9,6 +9,7 @@ from permit.check.facts import LicenceFacts
 from permit.check.verdicts import (
     LIMIT_REACHED,
     METER_UNKNOWN,
+    MISTYPED,
     NOT_FOUND,
     NOT_STARTED,
     Question,
@@ -35,7 +36,7 @@ class UsageSent:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UsageOutcome:
-    """What is answered to a usage."""
+    """The answer to a usage."""
 
     verdict: Verdict
     """Valid where the licence is in force, allowed or not."""
@@ -50,7 +51,7 @@ def use(database: Database, key: str, sent: UsageSent, question: Question) -> Us
     """Two round trips: the facts, and the count. Raises IdempotencyKeyReused."""
     canonical = licence_keys.canonical(key)
     if canonical is None:  # a mistyped key never reaches the database
-        return _uncounted(NOT_FOUND, None)
+        return _uncounted(MISTYPED, None)
     key_hash = licence_keys.digest(canonical)
     for _ in range(_ATTEMPTS):
         facts = queries.find_facts(database, key_hash, None)
@@ -59,7 +60,7 @@ def use(database: Database, key: str, sent: UsageSent, question: Question) -> Us
         verdict = judge_term(facts, question)
         if not verdict.valid:
             return _uncounted(verdict, facts)
-        if facts.starts_at is None:  # its first check begins the term, and a usage is none
+        if facts.starts_at is None:  # only a check begins the term
             return _uncounted(NOT_STARTED, facts)
         counted = queries.count_usage(
             database,

@@ -30,7 +30,7 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Guard:
-    """A verdict, and when it is the one."""
+    """A verdict, and the condition under which it applies."""
 
     verdict: Verdict
     applies: Callable[[LicenceFacts, Question], bool]
@@ -71,6 +71,7 @@ def _is_full(facts: LicenceFacts, question: Question) -> bool:
 
 
 NOT_FOUND = Verdict("NOT_FOUND", False, "No licence has this key.")
+MISTYPED = Verdict("NOT_FOUND", False, "The key is mistyped: no licence key reads like this.")
 NOT_STARTED = Verdict("NOT_STARTED", False, "The licence has not started yet.")
 METER_UNKNOWN = Verdict("METER_UNKNOWN", True, "The licence has no such meter.")
 LIMIT_REACHED = Verdict("LIMIT_REACHED", True, "The limit of this period does not allow it.")
@@ -154,7 +155,7 @@ _GUARDS = (*_GUARDS_BEFORE_THE_DEVICE, *_GUARDS_OF_THE_DEVICE, *_GUARDS_OF_THE_T
 
 
 def judge(facts: LicenceFacts, question: Question) -> Verdict:
-    """The verdict; a device without a seat is judged as if it were to take the next one."""
+    """The verdict; a device without a seat is judged as if it took the next one."""
     for guard in _GUARDS:
         if guard.applies(facts, question):
             return guard.verdict
@@ -170,5 +171,5 @@ def judge_term(facts: LicenceFacts, question: Question) -> Verdict:
 
 
 def is_decided_without_device(verdict: Verdict) -> bool:
-    """Whether no device, whatever is found out about it, changes this verdict."""
+    """Whether the verdict is this one whatever device asks."""
     return verdict is NOT_FOUND or any(g.verdict is verdict for g in _GUARDS_BEFORE_THE_DEVICE)

@@ -1,27 +1,49 @@
--- How a transaction becomes a tenant's. The settings end with the transaction; being made inside a
--- function they pin no session of RDS Proxy. permit.actor says who acts, permit.request what is
--- noted of the request: {action, reason, request_id, address}.
+-- How a transaction becomes a tenant's: each door lets one kind of caller in, and says who acts.
 
--- For a user of the tenant. Answers with the user's role as it is now; null for a user who was
--- deactivated, or whose token is older than the last end of their sessions or change of their role.
-CREATE OR REPLACE FUNCTION permit.enter(
-    p_tenant_id uuid, p_user_id uuid, p_session_version integer, p_request jsonb
-) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
-DECLARE
-    v_role text;
-BEGIN
-    SELECT u.role INTO v_role
+-- The active user whose access token this is, unless their sessions ended since it was made: by another
+-- password or role. The session in which a second factor was changed goes on.
+CREATE OR REPLACE FUNCTION permit.bearer(
+    p_tenant_id       uuid,
+    p_user_id         uuid,
+    p_session_version integer,
+    p_session_id      uuid     -- null: a token of the version before
+) RETURNS SETOF permit.users
+LANGUAGE sql STABLE AS $$
+    SELECT u.*
       FROM permit.users AS u
-     WHERE u.tenant_id = p_tenant_id AND u.id = p_user_id
-       AND u.session_version = p_session_version AND u.deactivated_at IS NULL;
+     WHERE u.tenant_id = p_tenant_id AND u.id = p_user_id AND u.deactivated_at IS NULL
+       AND (u.session_version = p_session_version
+            OR EXISTS (SELECT FROM permit.sessions AS s
+                        WHERE s.tenant_id = p_tenant_id AND s.id = p_session_id
+                          AND s.user_id = p_user_id AND s.ended_at IS NULL
+                          AND s.session_version = u.session_version))
+$$;
+
+-- For a user of the tenant, by an access token. No role: the token is good no longer.
+CREATE OR REPLACE FUNCTION permit.enter_with_token(
+    p_tenant_id           uuid,
+    p_user_id             uuid,
+    p_session_version     integer,
+    p_session_id          uuid,
+    p_request             jsonb,
+    OUT role              text,     -- as it is now
+    OUT has_second_factor boolean,
+    OUT must_enrol        boolean   -- the tenant requires a second factor, and there is none
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+BEGIN
+    SELECT u.role, u.totp_confirmed_at IS NOT NULL,
+           t.requires_second_factor AND u.totp_confirmed_at IS NULL
+      INTO role, has_second_factor, must_enrol
+      FROM permit.bearer(p_tenant_id, p_user_id, p_session_version, p_session_id) AS u
+      JOIN permit.tenants AS t ON t.id = u.tenant_id;
     IF FOUND THEN
-        PERFORM permit.act_as(p_tenant_id, 'user', p_user_id, v_role, p_request);
+        PERFORM permit.act_as(p_tenant_id, 'user', p_user_id, role,
+                              p_request || jsonb_build_object('session', p_session_id));
     END IF;
-    RETURN v_role;
 END
 $$;
-GRANT EXECUTE ON FUNCTION permit.enter(uuid, uuid, integer, jsonb) TO permit_vendor;
+GRANT EXECUTE ON FUNCTION permit.enter_with_token(uuid, uuid, integer, uuid, jsonb) TO permit_vendor;
 
 -- For a vendor's server. No row's columns are set where no key that is valid now has this hash.
 CREATE OR REPLACE FUNCTION permit.enter_with_api_key(
@@ -70,23 +92,3 @@ BEGIN
 END
 $$;
 GRANT EXECUTE ON FUNCTION permit.enter_by_command(uuid, text) TO permit_operator;
-
-CREATE OR REPLACE FUNCTION permit.act_as(
-    p_tenant_id uuid, p_kind text, p_actor_id uuid, p_role text, p_request jsonb
-) RETURNS void
-LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM set_config('permit.tenant', p_tenant_id::text, true),
-            set_config('permit.actor', jsonb_build_object(
-                'kind', p_kind, 'id', p_actor_id, 'role', p_role)::text, true),
-            set_config('permit.request', p_request::text, true);
-END
-$$;
-
--- The user who acts; null where it is a server or the operator.
-CREATE OR REPLACE FUNCTION permit.acting_user() RETURNS uuid
-LANGUAGE sql STABLE AS $$
-    SELECT (actor ->> 'id')::uuid
-      FROM (SELECT NULLIF(current_setting('permit.actor', true), '')::jsonb) AS entered (actor)
-     WHERE actor ->> 'kind' = 'user'
-$$;

@@ -75,16 +75,17 @@ BEGIN
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    UPDATE permit.licence_keys AS k
-       SET valid_until = permit.clock() + p_overlap::interval
-     WHERE k.tenant_id = p_tenant_id AND k.licence_id = p_licence_id AND k.valid_until IS NULL;
-    INSERT INTO permit.licence_keys (key_hash, tenant_id, licence_id)
-    VALUES (p_key_hash, p_tenant_id, p_licence_id);
+    -- First: the event of this change tells the keys' as well.
     RETURN QUERY
     UPDATE permit.licences AS l
        SET key_hint = p_key_hint
      WHERE l.tenant_id = p_tenant_id AND l.id = p_licence_id
     RETURNING l.*;
+    UPDATE permit.licence_keys AS k
+       SET valid_until = permit.clock() + p_overlap::interval
+     WHERE k.tenant_id = p_tenant_id AND k.licence_id = p_licence_id AND k.valid_until IS NULL;
+    INSERT INTO permit.licence_keys (key_hash, tenant_id, licence_id)
+    VALUES (p_key_hash, p_tenant_id, p_licence_id);
 END
 $$;
 GRANT EXECUTE ON FUNCTION permit.replace_licence_key(uuid, uuid, bytea, text, text)

@@ -1,11 +1,17 @@
 -- What the operator does across tenants: finding an account by its email, and re-sealing keys.
 
+-- By an email in any tenant: the account that signs in with it, else the one person that is invited.
 CREATE OR REPLACE FUNCTION permit.find_account(
     p_email text, OUT tenant_id uuid, OUT user_id uuid
 )
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
 BEGIN
-    SELECT u.tenant_id, u.id INTO tenant_id, user_id FROM permit.users AS u WHERE u.email = p_email;
+    SELECT u.tenant_id, u.id INTO tenant_id, user_id
+      FROM permit.users AS u
+     WHERE u.email = p_email
+       AND (NOT u.is_pending
+            OR NOT EXISTS (SELECT FROM permit.users AS o
+                            WHERE o.email = p_email AND o.tenant_id <> u.tenant_id));
 END
 $$;
 GRANT EXECUTE ON FUNCTION permit.find_account(text) TO permit_operator;
@@ -66,10 +72,14 @@ CREATE OR REPLACE FUNCTION permit.replace_factor_seal(
     p_kid text, p_old_sealed bytea, p_sealed bytea, p_master_version text
 ) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+DECLARE
+    v_tenant uuid;
 BEGIN
+    SELECT u.tenant_id INTO v_tenant FROM permit.users AS u WHERE u.id = p_kid::uuid;
+    PERFORM permit.act_as(v_tenant, 'operator', NULL, 'upkeep', NULL);
     UPDATE permit.users AS u
        SET totp_sealed = p_sealed, totp_master_version = p_master_version
-     WHERE u.id = p_kid::uuid AND u.totp_sealed = p_old_sealed;
+     WHERE u.tenant_id = v_tenant AND u.id = p_kid::uuid AND u.totp_sealed = p_old_sealed;
 END
 $$;
 GRANT EXECUTE ON FUNCTION permit.replace_factor_seal(text, bytea, bytea, text) TO permit_operator;

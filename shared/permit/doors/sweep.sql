@@ -40,6 +40,12 @@ BEGIN
                         FOR UPDATE SKIP LOCKED);
     GET DIAGNOSTICS throttles_ended = ROW_COUNT;
 
+    DELETE FROM permit.login_places AS p
+     WHERE p.key IN (SELECT old.key FROM permit.login_places AS old
+                      WHERE old.expires_at <= v_now
+                      LIMIT 10000
+                        FOR UPDATE SKIP LOCKED);
+
     DELETE FROM permit.swaps AS s WHERE s.swapped_at <= v_now - interval '30 days';
     GET DIAGNOSTICS swaps_forgotten = ROW_COUNT;
 

@@ -1,4 +1,5 @@
--- The team: what one user changes of another, and what a one-time link allows without a sign-in.
+-- The team: what one user does about another or about themself, and what a link lets somebody do who is
+-- not signed in.
 
 -- How far a role goes; nobody grants, edits or deactivates above their own.
 CREATE OR REPLACE FUNCTION permit.rank(p_role text) RETURNS integer
@@ -6,15 +7,17 @@ LANGUAGE sql IMMUTABLE AS $$
     SELECT CASE p_role WHEN 'owner' THEN 3 WHEN 'admin' THEN 2 ELSE 1 END
 $$;
 
--- Changes a user's role, or whether they may sign in, which ends their sessions at once. The tenant's
--- row is locked, or two owners could demote each other. Answers why it was refused, or null: 'missing',
--- 'above' (the user's rank, or the one to be given, is above the actor's), 'last_owner'.
+-- Changes a user's role, or whether they may sign in, which ends their sessions and the links that are
+-- for them or of their making. The tenant's row is locked, or two owners could demote each other. Why
+-- not, or null: 'missing', 'above' (their rank, or the one to be given, is above the actor's),
+-- 'last_owner'.
 CREATE OR REPLACE FUNCTION permit.change_member(p_user_id uuid, p_role text, p_is_active boolean)
 RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
 DECLARE
-    v_tenant uuid    := permit.current_tenant();
-    v_rank   integer := permit.rank(current_setting('permit.actor')::jsonb ->> 'role');
+    v_acting jsonb   := permit.acting();
+    v_tenant uuid    := v_acting ->> 'tenant';
+    v_rank   integer := permit.rank(v_acting ->> 'role');
     v_user   permit.users;
 BEGIN
     PERFORM FROM permit.tenants AS t WHERE t.id = v_tenant FOR NO KEY UPDATE;
@@ -39,94 +42,274 @@ BEGIN
                                  THEN coalesce(u.deactivated_at, permit.clock()) END,
            session_version = u.session_version + 1
      WHERE u.tenant_id = v_tenant AND u.id = p_user_id;
-    DELETE FROM permit.user_links AS l
-     WHERE l.tenant_id = v_tenant AND l.user_id = p_user_id AND NOT p_is_active;
+    PERFORM permit.end_links(v_tenant, p_user_id);
     RETURN NULL;
 END
 $$;
 GRANT EXECUTE ON FUNCTION permit.change_member(uuid, text, boolean) TO permit_vendor;
 
--- The email of the user that a link is for; null where no link of this kind is valid now.
+CREATE OR REPLACE FUNCTION permit.end_links(p_tenant_id uuid, p_user_id uuid) RETURNS void
+LANGUAGE sql AS $$
+    DELETE FROM permit.user_links AS l
+     WHERE l.token_hash IN (
+           SELECT o.token_hash FROM permit.user_links AS o
+            WHERE o.tenant_id = p_tenant_id
+              AND (o.user_id = p_user_id OR o.maker_id = p_user_id)
+            ORDER BY o.token_hash  -- two that end the same ones never wait for each other
+              FOR UPDATE)
+$$;
+
+-- Whoever writes a link, it is the actor's: what it stands on is noted, and nobody makes one for
+-- themself or for who is above them. Both rows are locked, so no change of theirs passes it by.
+CREATE OR REPLACE FUNCTION permit.stamp_link() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+DECLARE
+    v_acting jsonb := permit.acting();
+    v_user   permit.users;
+    v_maker  permit.users;
+BEGIN
+    NEW.maker_kind := v_acting ->> 'kind';
+    NEW.maker_id := v_acting ->> 'id';
+    PERFORM FROM permit.users AS u
+      WHERE u.tenant_id = NEW.tenant_id AND u.id IN (NEW.user_id, NEW.maker_id)
+      ORDER BY u.id
+        FOR SHARE;
+    SELECT u.* INTO v_user
+      FROM permit.users AS u
+     WHERE u.tenant_id = NEW.tenant_id AND u.id = NEW.user_id;
+    SELECT u.* INTO v_maker
+      FROM permit.users AS u
+     WHERE u.tenant_id = NEW.tenant_id AND u.id = NEW.maker_id;
+    IF NEW.user_id = NEW.maker_id OR v_maker.deactivated_at IS NOT NULL
+       OR permit.rank(v_user.role) > permit.rank(coalesce(v_maker.role, v_acting ->> 'role')) THEN
+        RAISE EXCEPTION 'this link is not the actor''s to make'
+              USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    NEW.standing := permit.standing(v_user);
+    NEW.maker_standing := CASE WHEN v_maker.id IS NOT NULL THEN permit.standing(v_maker) END;
+    RETURN NEW;
+END
+$$;
+
+CREATE OR REPLACE TRIGGER stamp BEFORE INSERT ON permit.user_links
+FOR EACH ROW EXECUTE FUNCTION permit.stamp_link();
+
+-- The link of this token, if it is good now: nothing of its user has changed since, nor of its maker.
+CREATE OR REPLACE FUNCTION permit.good_links(p_token_hash bytea, p_kind text)
+RETURNS SETOF permit.user_links
+LANGUAGE sql STABLE AS $$
+    SELECT l.*
+      FROM permit.user_links AS l
+      JOIN permit.users AS u ON u.tenant_id = l.tenant_id AND u.id = l.user_id
+     WHERE l.token_hash = p_token_hash AND l.kind = p_kind AND l.expires_at > permit.clock()
+       AND u.deactivated_at IS NULL AND l.standing = permit.standing(u)
+       AND CASE l.maker_kind
+               WHEN 'user' THEN EXISTS (
+                   SELECT FROM permit.users AS m
+                    WHERE m.tenant_id = l.tenant_id AND m.id = l.maker_id
+                      AND l.maker_standing = permit.standing(m))
+               WHEN 'api_key' THEN EXISTS (
+                   SELECT FROM permit.api_keys AS k
+                    WHERE k.tenant_id = l.tenant_id AND k.id = l.maker_id AND k.revoked_at IS NULL
+                      AND coalesce(permit.clock() < k.expires_at, true))
+               ELSE true END
+$$;
+
+-- Whom a link is for; null where there is none of this kind that is good now.
 CREATE OR REPLACE FUNCTION permit.find_link(p_token_hash bytea, p_kind text) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
 BEGIN
     RETURN (SELECT u.email
-              FROM permit.user_links AS l
-              JOIN permit.users AS u ON u.tenant_id = l.tenant_id AND u.id = l.user_id
-             WHERE l.token_hash = p_token_hash AND l.kind = p_kind
-               AND l.expires_at > permit.clock() AND u.deactivated_at IS NULL);
+              FROM permit.good_links(p_token_hash, p_kind) AS l
+              JOIN permit.users AS u ON u.tenant_id = l.tenant_id AND u.id = l.user_id);
 END
 $$;
 GRANT EXECUTE ON FUNCTION permit.find_link(bytea, text) TO permit_vendor;
 
--- Sets the password of the link's user, ends their sessions, and uses up this and their other links.
-CREATE OR REPLACE FUNCTION permit.use_link(
+-- Sets the password of the link's user, ends their sessions and links. Its maker is whom the audit log
+-- names, as one who made the link: who has used it, nobody knows. Why not, or null: 'invalid', 'taken'
+-- (somebody else signs in by this email; the link stays).
+CREATE OR REPLACE FUNCTION permit.redeem_link(
     p_token_hash bytea, p_kind text, p_password_hash text, p_name text, p_request jsonb
-) RETURNS boolean
+) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
 DECLARE
-    v_tenant uuid;
-    v_user   uuid;
-    v_role   text;
+    v_link permit.user_links;
 BEGIN
-    DELETE FROM permit.user_links AS l
-     WHERE l.token_hash = p_token_hash AND l.kind = p_kind AND l.expires_at > permit.clock()
-    RETURNING l.tenant_id, l.user_id INTO v_tenant, v_user;
-    SELECT u.role INTO v_role
-      FROM permit.users AS u
-     WHERE u.tenant_id = v_tenant AND u.id = v_user AND u.deactivated_at IS NULL
-       FOR NO KEY UPDATE;
+    PERFORM FROM permit.users AS u
+      WHERE (u.tenant_id, u.id) IN (SELECT l.tenant_id, l.user_id FROM permit.user_links AS l
+                                     WHERE l.token_hash = p_token_hash)
+        FOR NO KEY UPDATE;
+    SELECT l.* INTO v_link FROM permit.good_links(p_token_hash, p_kind) AS l;
     IF NOT FOUND THEN
-        RETURN false;
+        RETURN 'invalid';
     END IF;
-    PERFORM permit.act_as(v_tenant, 'user', v_user, v_role, p_request);
+    PERFORM permit.act_as(v_link.tenant_id, coalesce(v_link.maker_kind, 'user'), v_link.maker_id,
+                          'link', p_request);
     UPDATE permit.users AS u
        SET password_hash = p_password_hash,
            name = coalesce(p_name, u.name),
            session_version = u.session_version + 1
-     WHERE u.tenant_id = v_tenant AND u.id = v_user;
-    DELETE FROM permit.user_links AS l WHERE l.tenant_id = v_tenant AND l.user_id = v_user;
-    RETURN true;
+     WHERE u.tenant_id = v_link.tenant_id AND u.id = v_link.user_id;
+    PERFORM permit.end_links(v_link.tenant_id, v_link.user_id);
+    RETURN NULL;
+EXCEPTION WHEN unique_violation THEN
+    RETURN 'taken';
 END
 $$;
-GRANT EXECUTE ON FUNCTION permit.use_link(bytea, text, text, text, jsonb) TO permit_vendor;
+GRANT EXECUTE ON FUNCTION permit.redeem_link(bytea, text, text, text, jsonb) TO permit_vendor;
 
--- The acting user's password hash, so that they can prove who they are; counted as a login attempt.
-CREATE OR REPLACE FUNCTION permit.admit_proof_of_self(
-    p_keys            bytea[],
-    p_free_attempts   integer[],
-    p_delay_caps      integer[],
-    OUT retry_after   integer,
-    OUT email         text,
-    OUT password_hash text
+-- How a password is hashed: the stored hash with a digest of zeros. Who has the password makes the
+-- hash of it by this; who has not learns nothing that helps to guess it elsewhere.
+CREATE OR REPLACE FUNCTION permit.password_recipe(p_hash text) RETURNS text
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN p_hash LIKE '$argon2%'
+                THEN left(p_hash, -length(digest)) || repeat('A', length(digest))
+                ELSE left(p_hash, 29) || repeat('.', 31) END  -- bcrypt
+      FROM substring(p_hash FROM '[^$]*$') AS digest
+$$;
+
+-- The acting user's present password, asked for: counted as a login attempt is. Its hash stays here,
+-- and replace_own_password compares.
+CREATE OR REPLACE FUNCTION permit.admit_own_password(
+    p_keys             bytea[],
+    p_free_attempts    integer[],
+    p_delay_caps       integer[],
+    OUT retry_after    integer,
+    OUT is_known_place boolean,
+    OUT recipe         text
 )
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
 BEGIN
-    retry_after := permit.count_attempt(p_keys, p_free_attempts, p_delay_caps);
+    -- The user before the counters, as in every door of the sign-in.
+    PERFORM FROM permit.users AS u
+      WHERE u.tenant_id = permit.current_tenant() AND u.id = permit.acting_user()
+        FOR NO KEY UPDATE;
+    SELECT a.retry_after, a.is_known_place INTO retry_after, is_known_place
+      FROM permit.admit_attempt(p_keys, p_free_attempts, p_delay_caps) AS a;
     IF retry_after IS NULL THEN
-        SELECT u.email, u.password_hash INTO email, password_hash
+        SELECT permit.password_recipe(u.password_hash) INTO recipe
           FROM permit.users AS u
          WHERE u.tenant_id = permit.current_tenant() AND u.id = permit.acting_user();
     END IF;
 END
 $$;
-GRANT EXECUTE ON FUNCTION permit.admit_proof_of_self(bytea[], integer[], integer[]) TO permit_vendor;
+GRANT EXECUTE ON FUNCTION permit.admit_own_password(bytea[], integer[], integer[]) TO permit_vendor;
 
--- Sets another password for the acting user, if the old one has not changed; ends their sessions.
-CREATE OR REPLACE FUNCTION permit.change_own_password(
-    p_old_hash text, p_new_hash text, p_keys bytea[]
+-- Another password for the acting user, where one of these is the hash of the present one; ends their
+-- sessions and links. Whether it was: what was wrong is told.
+CREATE OR REPLACE FUNCTION permit.replace_own_password(
+    p_present text[], p_new_hash text, p_places bytea[], p_others bytea[]
 ) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+DECLARE
+    v_acting jsonb := permit.acting();
+    v_tenant uuid  := v_acting ->> 'tenant';
+    v_user   uuid  := permit.acting_user();
 BEGIN
     UPDATE permit.users AS u
        SET password_hash = p_new_hash, session_version = u.session_version + 1
-     WHERE u.tenant_id = permit.current_tenant() AND u.id = permit.acting_user()
-       AND u.password_hash = p_old_hash;
+     WHERE u.tenant_id = v_tenant AND u.id = v_user AND u.password_hash = ANY (p_present);
     IF NOT FOUND THEN
+        PERFORM permit.tell_sign_in(v_tenant, v_user, 'sessions.refuse-proof', NULL, '{}',
+                                    v_acting -> 'request');
         RETURN false;
     END IF;
-    PERFORM permit.forget_attempts(p_keys);
+    PERFORM permit.end_links(v_tenant, v_user),
+            permit.settle_attempt(v_tenant, v_user, p_places, p_others);
     RETURN true;
 END
 $$;
-GRANT EXECUTE ON FUNCTION permit.change_own_password(text, text, bytea[]) TO permit_vendor;
+GRANT EXECUTE ON FUNCTION permit.replace_own_password(text[], text, bytea[], bytea[])
+   TO permit_vendor;
+
+-- A user's sessions end, but for the one that acts.
+CREATE OR REPLACE FUNCTION permit.end_other_sessions(p_tenant_id uuid, p_user_id uuid) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_session uuid := permit.acting() -> 'request' ->> 'session';
+    v_version integer;
+BEGIN
+    UPDATE permit.users AS u
+       SET session_version = u.session_version + 1
+     WHERE u.tenant_id = p_tenant_id AND u.id = p_user_id
+    RETURNING u.session_version INTO v_version;
+    UPDATE permit.sessions AS s
+       SET session_version = v_version
+     WHERE s.tenant_id = p_tenant_id AND s.id = v_session AND s.user_id = p_user_id
+       AND s.session_version = v_version - 1;
+END
+$$;
+
+-- From now the acting user's second factor is asked for at login; their other sessions end. False where
+-- none waits to be confirmed.
+CREATE OR REPLACE FUNCTION permit.confirm_second_factor(p_step bigint, p_recovery_hashes bytea[])
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+DECLARE
+    v_tenant uuid := permit.acting() ->> 'tenant';
+    v_user   uuid := permit.acting_user();
+BEGIN
+    UPDATE permit.users AS u
+       SET totp_confirmed_at = permit.clock(), totp_used_step = p_step
+     WHERE u.tenant_id = v_tenant AND u.id = v_user
+       AND u.totp_sealed IS NOT NULL AND u.totp_confirmed_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO permit.recovery_codes (tenant_id, user_id, code_hash)
+    SELECT v_tenant, v_user, code_hash FROM unnest(p_recovery_hashes) AS code_hash;
+    PERFORM permit.end_other_sessions(v_tenant, v_user);
+    RETURN true;
+END
+$$;
+GRANT EXECUTE ON FUNCTION permit.confirm_second_factor(bigint, bytea[]) TO permit_vendor;
+
+-- Without a second factor, with its recovery codes; the user's other sessions end. Why not, or null:
+-- 'missing', 'above' (their rank is above the actor's), 'off'.
+CREATE OR REPLACE FUNCTION permit.remove_second_factor(p_user_id uuid) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+DECLARE
+    v_acting jsonb := permit.acting();
+    v_tenant uuid  := v_acting ->> 'tenant';
+    v_user   permit.users;
+BEGIN
+    SELECT u.* INTO v_user
+      FROM permit.users AS u
+     WHERE u.tenant_id = v_tenant AND u.id = p_user_id
+       FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        RETURN 'missing';
+    ELSIF v_acting ->> 'kind' <> 'operator'
+      AND permit.rank(v_user.role) > permit.rank(v_acting ->> 'role') THEN
+        RETURN 'above';
+    ELSIF v_user.totp_sealed IS NULL THEN
+        RETURN 'off';
+    END IF;
+    UPDATE permit.users AS u
+       SET totp_sealed = NULL, totp_master_version = NULL, totp_confirmed_at = NULL,
+           totp_used_step = NULL
+     WHERE u.tenant_id = v_tenant AND u.id = p_user_id;
+    DELETE FROM permit.recovery_codes AS c WHERE c.tenant_id = v_tenant AND c.user_id = p_user_id;
+    PERFORM permit.end_other_sessions(v_tenant, p_user_id);
+    RETURN NULL;
+END
+$$;
+GRANT EXECUTE ON FUNCTION permit.remove_second_factor(uuid) TO permit_vendor, permit_operator;
+
+-- Whether all people of the tenant need a second factor: an owner's to say.
+CREATE OR REPLACE FUNCTION permit.require_second_factor(p_is_required boolean) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+DECLARE
+    v_acting jsonb := permit.acting();
+BEGIN
+    IF v_acting ->> 'role' <> 'owner' THEN
+        RAISE EXCEPTION 'this is an owner''s to say' USING ERRCODE = 'insufficient_privilege';
+    END IF;
+    UPDATE permit.tenants AS t
+       SET requires_second_factor = p_is_required
+     WHERE t.id = (v_acting ->> 'tenant')::uuid
+       AND t.requires_second_factor <> p_is_required;
+END
+$$;
+GRANT EXECUTE ON FUNCTION permit.require_second_factor(boolean) TO permit_vendor;

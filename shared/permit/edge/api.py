@@ -14,7 +14,12 @@ import psycopg
 from permit.contracts import Answer, Contract, validate
 from permit.db import Database
 from permit.edge.payload import Context, Request, Response
-from permit.edge.refusals import OriginNotProven, UnsupportedMediaType
+from permit.edge.refusals import (
+    BodyTooLarge,
+    OriginNotProven,
+    UnsupportedEncoding,
+    UnsupportedMediaType,
+)
 from permit.edge.router import Handler, Router
 from permit.errors import DatabaseUnavailable, InvalidRequest, Refusal, StatementFailed
 from permit.secrets.sources import SecretSource
@@ -23,7 +28,8 @@ from permit.security.origin import is_proven, parse_origin_secrets, viewer_addre
 Body = TypeVar("Body", bound=Contract)
 Registered = TypeVar("Registered", bound=Handler)
 
-_MARGIN = 1.0  # seconds that remain to answer after the database's time is up
+_MARGIN = 1.0  # seconds kept for the answer after the database's time is up
+_HTTPS_ONLY = "max-age=31536000"  # a year; of this host alone, for its domain is the vendor's
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -38,7 +44,7 @@ class Api:
     """The routes of one function: `resolve` is its handler."""
 
     request: Request
-    """The one that is being answered: an execution environment has one at a time."""
+    """The request that is being answered; an execution environment has one at a time."""
 
     def __init__(
         self,
@@ -47,13 +53,13 @@ class Api:
         *,
         database_seconds: float | None = None,
     ) -> None:
-        """`database_seconds`: at most so long in the database, however long Lambda allows."""
+        """`database_seconds` bounds the time in the database, however long Lambda allows."""
         self._router = Router()
         self._database = database
         self._origin_secret = origin_secret
         self._database_seconds = database_seconds
         self._facts: dict[str, Any] = {}
-        # What was imported lives as long as the process: no collection need look at it again.
+        # What was imported lives as long as the process: no garbage collection needs to look at it.
         gc.freeze()
 
     def get(self, path: str) -> Callable[[Registered], Registered]:
@@ -63,10 +69,15 @@ class Api:
         return self.route("POST", path)
 
     def route(self, method: str, path: str) -> Callable[[Registered], Registered]:
-        """Registers a handler, which gets the ids of its path as text, by their names."""
+        """Registers a handler, which gets the ids of its path as text, by their names.
+
+        What answers GET answers HEAD too.
+        """
 
         def register(handler: Registered) -> Registered:
             self._router.add(method, path, handler)
+            if method == "GET":
+                self._router.add("HEAD", path, handler)
             return handler
 
         return register
@@ -80,30 +91,42 @@ class Api:
         self._facts = {}
         self.request = Request(event)
         response = self._respond()
+        if self.request.method == "HEAD":
+            response = response._replace(body=None)
         _log_request(self.request, response.status_code, started, self._facts)
-        return response.payload
+        payload = response.payload
+        payload["headers"]["Strict-Transport-Security"] = _HTTPS_ONLY
+        return payload
 
     def note(self, **facts: str | bool | None) -> None:
         """Adds ids and codes to this request's log line. Never a secret, never a person's data."""
         self._facts.update(facts)
 
-    def read_body(self, contract: type[Body]) -> Body:
-        """The body as this contract. Raises UnsupportedMediaType, InvalidRequest."""
+    def read_body(self, contract: type[Body], *, may_be_null: bool = False) -> Body:
+        """The body as this contract; null is an empty one where it may be.
+
+        Raises UnsupportedMediaType, UnsupportedEncoding, BodyTooLarge, InvalidRequest.
+        """
         media_type = self.request.headers.get("content-type", "application/json")
         if media_type.partition(";")[0].strip().lower() != "application/json":
             raise UnsupportedMediaType
+        if self.request.headers.get("content-encoding", "identity").lower() != "identity":
+            raise UnsupportedEncoding
+        if self.request.body_size > contract.largest_body:
+            raise BodyTooLarge(contract.largest_body)
         try:
-            parsed = _JSON.decode(self.request.body)
-        except (ValueError, RecursionError):  # not UTF-8, not JSON, or nested without end
+            # Windows tools begin a file with a byte order mark.
+            parsed = _JSON.decode(self.request.body.removeprefix("\ufeff"))
+        except (ValueError, RecursionError):  # not UTF-8, not JSON, or nested too deeply
             raise InvalidRequest(("body", "must be a JSON object")) from None
-        return validate(contract, parsed)
+        return validate(contract, {} if parsed is None and may_be_null else parsed)
 
     def base_url(self, configured: str | None) -> str:
         """Where the caller reached us: the configured address, else the API's own."""
         return configured or f"https://{self.request.host}"
 
     def caller_address(self) -> str:
-        """The caller's network address. CloudFront's word counts only where it proved itself."""
+        """The caller's network address. CloudFront's header counts only if it has proved itself."""
         proven = self._origin_secret is not None
         return (proven and viewer_address(self.request.headers)) or self.request.source_ip
 
@@ -131,7 +154,7 @@ class Api:
             raise StatementFailed(error) from None
 
     def _require_origin(self) -> None:
-        """Before a look at what is asked."""
+        """Checked before routing, so that others learn nothing."""
         secret = self._origin_secret
         if secret is None or is_proven(self.request.headers, secret.parsed(parse_origin_secrets)):
             return
@@ -168,7 +191,7 @@ def answer(
 
 
 def problem(refusal: Refusal) -> dict[str, Any]:
-    """RFC 9457. Everything in it is ours: nothing of the request is quoted but names of fields."""
+    """An RFC 9457 problem. It quotes nothing of the request but the names of fields."""
     shape: dict[str, Any] = {
         "type": f"urn:permit:problem:{refusal.code}",
         "title": refusal.title,

@@ -23,7 +23,7 @@ def answer(request: dict[str, Any], *, physical_id: str, failure: str | None = N
     body = {
         "Status": "SUCCESS" if failure is None else "FAILED",
         "Reason": (failure or "done")[:_LONGEST_REASON],
-        # The same for ever: another one would make CloudFormation delete the one before.
+        # Always the same: a new one would make CloudFormation delete the old resource.
         "PhysicalResourceId": physical_id,
         **{name: request[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
     }
@@ -37,7 +37,7 @@ def answer(request: dict[str, Any], *, physical_id: str, failure: str | None = N
 
 
 def _put(url: str, body: bytes) -> str | None:
-    """What went wrong, if anything; the address is a credential and is not told."""
+    """What went wrong, if anything; the address is a credential and is never shown."""
     address = urlsplit(url)
     scheme = HTTPSConnection if address.scheme == "https" else HTTPConnection
     connection = scheme(address.netloc, timeout=_TIMEOUT)

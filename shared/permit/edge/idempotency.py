@@ -1,7 +1,7 @@
 """A creating request that is sent again gets its first answer, byte for byte, for 24 hours.
 
-The answer is kept in the transaction of the effect, sealed under a key that comes from the
-Idempotency-Key; of that only the hash is kept, so a licence key stays stored nowhere.
+The answer is kept in the transaction of the effect, sealed under a key that is derived from the
+Idempotency-Key. Of that only a hash is kept, so no licence key is stored readably.
 """
 
 import hashlib
@@ -35,7 +35,7 @@ _NONCE_BYTES = 12
 class SentRequest:
     key: str = field(repr=False)
     digest: bytes
-    """Of what makes two requests the same: caller, method, path and body."""
+    """A hash of what makes two requests the same: caller, method, path and body."""
 
     @property
     def key_hash(self) -> bytes:
@@ -61,7 +61,7 @@ def answer_once(
 ) -> Response:
     """The first answer to this request, made now if there is none. Raises IdempotencyKeyReused.
 
-    Within the transaction of the effect: whoever races with it waits for it.
+    Runs in the transaction of the effect: a second request with the same key waits for it.
     """
     claim = queries.claim(database, request.key_hash, request.digest)
     if claim.is_new:

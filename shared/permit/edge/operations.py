@@ -1,4 +1,4 @@
-"""The edge of the vendor's side: who asks, whether he may, and one transaction in his tenant."""
+"""The edge of the vendor's side: who asks, what they may do, one transaction in their tenant."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -14,8 +14,9 @@ from permit.edge.idempotency import SentRequest
 from permit.edge.payload import Response
 from permit.edge.refusals import NotAuthenticated, NotPermitted
 from permit.errors import NotFound, Refusal
-from permit.people.callers import Caller, is_allowed
+from permit.people.callers import WITHOUT_SECOND_FACTOR, Caller, is_allowed
 from permit.people.queries import callers
+from permit.people.refusals import SecondFactorMissing
 from permit.security import access_tokens, api_keys
 from permit.security.access_tokens import AccessClaims, InvalidToken, UnknownKid
 from permit.security.jwk import JwkSet, parse_jwk_set
@@ -30,7 +31,7 @@ class Operation(NamedTuple):
     method: str
     path: str
     action: str | None
-    """Of permit.roles; None where no token is needed."""
+    """An action of permit.roles; None where no token is needed."""
     request: type[Contract] | None
     query: type[Query] | None
     answer: type[Answer] | None
@@ -40,10 +41,12 @@ class Operation(NamedTuple):
     refuses: tuple[type[Refusal], ...]
     """What it refuses beyond what every operation does."""
     run: Callable[..., Any]
+    needs_fresh_proof: bool = False
+    """Of the user that it is they: no API key passes, and no token alone."""
 
 
 class VendorApi(Api):
-    """Routes for whoever bears an access token or an API key."""
+    """Routes for callers with an access token or an API key."""
 
     def __init__(self, database: Database, settings: VendorSettings) -> None:
         super().__init__(database, settings.origin_secret)
@@ -64,11 +67,12 @@ class VendorApi(Api):
         status: int | None = None,
         creates: bool = False,
         refuses: tuple[type[Refusal], ...] = (),
+        needs_fresh_proof: bool = False,
     ) -> Callable[[Callable[..., Reply]], Callable[..., Reply]]:
         """Registers `run(caller, request or query, **ids of the path)`.
 
-        What it answers is the body; nothing is 204; a Response is sent as it is. Without an action
-        there is no caller, and no transaction either.
+        The returned value is the body, None becomes 204, and a Response is sent as it is. An
+        operation without an action gets no caller and no transaction.
         """
 
         def register(run: Callable[..., Reply]) -> Callable[..., Reply]:
@@ -84,6 +88,7 @@ class VendorApi(Api):
                 creates,
                 refuses,
                 run,
+                needs_fresh_proof,
             )
             self.operations.append(operation)
 
@@ -105,20 +110,23 @@ class VendorApi(Api):
         try:
             ids = {name: UUID(text) for name, text in sent_ids.items()}
         except ValueError:
-            raise NotFound from None  # no id, and no other path: those were looked at first
+            raise NotFound from None  # not an id, and fixed paths were tried first
         if operation.action is None:
             sent = () if operation.request is None else (self._read(operation.request),)
             return self._reply(operation, operation.run(*sent))
         credentials = self._credentials()
-        sent, refusal = self._read_sent(operation)
-        facts = self.request_facts(operation.action, reason=getattr(sent, "reason", None))
+        facts = self.request_facts(operation.action)
         with self._tenants.transaction():
             caller = self._enter(credentials, facts)
             self.note(tenant_id=str(caller.tenant_id), actor=str(caller.id))
             if not is_allowed(caller.role, operation.action):
                 raise NotPermitted
-            if refusal is not None:
-                raise refusal
+            if operation.needs_fresh_proof:
+                caller.require_fresh_proof(datetime.now(UTC))
+            sent = self._read_sent(operation)  # not parsed for whoever may not send it
+            reason = getattr(sent, "reason", None)
+            if reason is not None:  # known only now, so the caller enters again with it
+                self._enter(credentials, {**facts, "reason": reason})
             arguments = [caller] if sent is None else [caller, sent]
             return self._once(
                 operation,
@@ -136,23 +144,19 @@ class VendorApi(Api):
         sent = SentRequest(key=idempotency.parse_key(key), digest=digest)
         return idempotency.answer_once(self._tenants, sent, run)
 
-    def _read_sent(self, operation: Operation) -> tuple[Contract | None, Refusal | None]:
-        """What was sent, or what is wrong with it: told only to whom the route is open."""
-        try:
-            if operation.request is not None:
-                return self._read(operation.request), None
-            if operation.query is not None:
-                return validate(operation.query, self.request.query), None
-        except Refusal as refusal:
-            return None, refusal
-        return None, None
+    def _read_sent(self, operation: Operation) -> Contract | None:
+        if operation.request is not None:
+            return self._read(operation.request)
+        if operation.query is not None:
+            return validate(operation.query, self.request.query)
+        return None
 
     def _read(self, contract: type[Contract]) -> Contract:
-        """The body, which may be left out where it may be empty."""
+        """The body, which may be left out, or null, where it may be empty."""
         is_needed = any(field.is_required() for field in contract.model_fields.values())
         if not is_needed and not self.request.raw_body:
             return validate(contract, {})
-        return self.read_body(contract)
+        return self.read_body(contract, may_be_null=not is_needed)
 
     def _reply(self, operation: Operation, reply: Reply) -> Response:
         if reply is None:
@@ -194,8 +198,16 @@ class VendorApi(Api):
                 id=entered.api_key_id,
                 role=entered.role,
             )
-        tenant_id, user_id = credentials.tid, credentials.sub
-        role = callers.enter(self._tenants, tenant_id, user_id, credentials.sv, facts)
-        if role is None:
+        user = callers.enter(self._tenants, credentials, facts)
+        if user is None:
             raise NotAuthenticated
-        return Caller(tenant_id=tenant_id, kind="user", id=user_id, role=role)
+        if user.must_enrol and facts["action"] not in WITHOUT_SECOND_FACTOR:
+            raise SecondFactorMissing
+        return Caller(
+            tenant_id=credentials.tid,
+            kind="user",
+            id=credentials.sub,
+            role=user.role,
+            proof=credentials.proof,
+            has_second_factor=user.has_second_factor,
+        )

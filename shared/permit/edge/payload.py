@@ -13,7 +13,7 @@ _NONE: Mapping[str, str] = MappingProxyType({})
 
 
 class Context(Protocol):
-    """Lambda's context: of it the edge needs the time that is left."""
+    """Lambda's context; the edge needs only the time that is left."""
 
     def get_remaining_time_in_millis(self) -> int: ...
 
@@ -33,12 +33,12 @@ class Request:
 
     @property
     def route(self) -> str:
-        """Of the API, as `ANY /v1/licences/{licence_id}`."""
+        """The API's route, such as `ANY /v1/licences/{licence_id}`."""
         return self._context["routeKey"]
 
     @property
     def host(self) -> str:
-        """The name of the API that was asked."""
+        """The API's host name that the caller used."""
         return self._context["domainName"]
 
     @property
@@ -47,8 +47,12 @@ class Request:
 
     @cached_property
     def headers(self) -> Mapping[str, str]:
-        """By names in lower case: API Gateway sends them so, `sam local start-api` does not."""
-        return {name.lower(): text for name, text in self._event["headers"].items()}
+        """By name in lower case: API Gateway sends them so, `sam local start-api` does not.
+
+        A test event typed by hand may have none.
+        """
+        sent: Mapping[str, str] = self._event.get("headers") or {}
+        return {name.lower(): text for name, text in sent.items()}
 
     @property
     def query(self) -> Mapping[str, str]:
@@ -56,8 +60,16 @@ class Request:
 
     @property
     def raw_body(self) -> str:
-        """As it came, which may be in base64."""
+        """As it came, possibly in base64."""
         return self._event.get("body") or ""
+
+    @property
+    def body_size(self) -> int:
+        """In bytes, as the caller sent it; nothing is decoded."""
+        text = self.raw_body
+        if self._event.get("isBase64Encoded"):
+            return len(text) // 4 * 3 - text[-2:].count("=")
+        return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
     @property
     def body(self) -> str:
@@ -68,7 +80,7 @@ class Request:
 
 
 class Response(NamedTuple):
-    """An answer of text, or of none."""
+    """An answer with a body of text, or with none."""
 
     status_code: int
     content_type: str | None = None

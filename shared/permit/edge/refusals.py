@@ -15,8 +15,34 @@ class UnsupportedMediaType(Refusal):
     errors = (("content-type", "must be application/json"),)
 
 
+class UnsupportedEncoding(Refusal):
+    """The body is compressed."""
+
+    status = 415
+    code = "unsupported_encoding"
+    title = "The body must not be compressed"
+    detail = "content-encoding: must be left out: send the JSON as it is"
+    errors = (("content-encoding", "must be left out: send the JSON as it is"),)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Accept-Encoding": "identity"}  # RFC 7694
+
+
+class BodyTooLarge(Refusal):
+    """The body is longer than this route reads."""
+
+    status = 413
+    code = "body_too_large"
+    title = "The body is too large"
+
+    def __init__(self, largest: int) -> None:
+        super().__init__()
+        self.detail = f"The body must be at most {largest:,} bytes."
+
+
 class OriginNotProven(Refusal):
-    """The request came to us directly, and this deployment answers what CloudFront passes on."""
+    """The request came directly, and this deployment answers only what CloudFront passes on."""
 
     status = 403
     code = "origin_not_proven"
@@ -41,7 +67,7 @@ class MethodNotAllowed(Refusal):
 
 
 class NotAuthenticated(Refusal):
-    """No access token or API key, or none that is good now: told apart nowhere outside the log."""
+    """No access token or API key, or not a good one: only the log tells which."""
 
     status = 401
     code = "not_authenticated"
@@ -54,7 +80,7 @@ class NotAuthenticated(Refusal):
 
 
 class NotPermitted(Refusal):
-    """The caller is known, and his role may not do this."""
+    """The caller is known, and their role may not do this."""
 
     status = 403
     code = "not_permitted"

@@ -1,4 +1,4 @@
-"""What is sealed under the master key, opened with the versions that are known here or newer."""
+"""Opens what is sealed under the master key, by the versions known here or by newer ones."""
 
 from uuid import UUID
 

@@ -18,7 +18,7 @@ _BATCH = 200
 
 
 def add_first_keys(database: Database, master_keys: SecretSource, tenant_id: UUID) -> None:
-    """Within the transaction that creates the tenant."""
+    """Runs in the transaction that creates the tenant."""
     _add(database, master_keys, tenant_id, state="current")
     _add(database, master_keys, tenant_id, state="next")
 
@@ -31,7 +31,7 @@ def rotate(operator: Operator, master_keys: SecretSource, tenant_id: UUID) -> No
 
 
 def withdraw(operator: Operator, master_keys: SecretSource, tenant_id: UUID, kid: str) -> None:
-    """A leaked key: published no longer, and replaced where it was current or next."""
+    """Stops publishing a leaked key, and replaces it if it was current or next."""
     with operator.entered(tenant_id) as database:
         _require_tenant(database, tenant_id)
         state = queries.find_state(database, tenant_id, kid)
@@ -47,9 +47,9 @@ def withdraw(operator: Operator, master_keys: SecretSource, tenant_id: UUID, kid
 
 
 def reseal(database: Database, keys: MasterKeys) -> int:
-    """Seals proof keys and second factors under the current master key; how many that were.
+    """Seals proof keys and second factors under the current master key; returns how many.
 
-    Each is a statement of its own, so the run may be ended and begun again at any time.
+    Each is a statement of its own, so a run can be stopped and started again at any time.
     """
     return _reseal(database, keys, PROOF_KEYS) + _reseal(database, keys, SECOND_FACTORS)
 
@@ -93,7 +93,7 @@ def _replace_current(
 
 def _add(database: Database, master_keys: SecretSource, tenant_id: UUID, *, state: str) -> None:
     key = ProofKey.generate()
-    # Past the cache: what an old copy seals may be under a version that was dropped since.
+    # Past the cache: an old copy may seal under a version that was dropped since.
     keys = master_keys.parsed_for_change(MasterKeys.parse)
     sealed = keys.seal(key.seed, tenant_id=tenant_id, kid=key.kid, purpose=PROOF_KEY)
     queries.insert_key(

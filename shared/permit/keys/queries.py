@@ -9,7 +9,7 @@ from permit.security.sealing import PROOF_KEY, SECOND_FACTOR
 
 
 class SealedKind(NamedTuple):
-    """What rests sealed under the master key, and how it is re-sealed."""
+    """One kind of data that is sealed under the master key, and how it is re-sealed."""
 
     purpose: bytes
     list_statement: LiteralString
@@ -69,7 +69,7 @@ def find_state(database: Database, tenant_id: UUID, kid: str) -> str | None:
 
 
 def end_key(database: Database, tenant_id: UUID, *, was: str, becomes: str) -> None:
-    """The current or the next key stops being it."""
+    """Ends the current or the next key."""
     database.execute(
         """
         UPDATE permit.proof_keys
@@ -105,14 +105,14 @@ def promote_next(database: Database, tenant_id: UUID) -> None:
 def list_sealed_otherwise(
     database: Database, kind: SealedKind, version: str, *, at_most: int
 ) -> list[SealedKey]:
-    """Of all tenants, what is sealed under another version of the master key."""
+    """What is sealed under other versions of the master key, for all tenants."""
     return database.fetch_all(
         SealedKey, kind.list_statement, {"version": version, "at_most": at_most}
     )
 
 
 def count_sealed(database: Database, version: str) -> int:
-    """Of every kind."""
+    """How much of every kind is sealed under this version."""
     return database.fetch_value(
         "SELECT permit.count_sealed_keys(%(version)s)", {"version": version}
     )

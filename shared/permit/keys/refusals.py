@@ -1,4 +1,4 @@
-"""What is refused to whoever changes keys."""
+"""What is refused when keys are changed."""
 
 from permit.errors import Conflict
 

@@ -16,7 +16,7 @@ _FURTHER_ATTEMPTS = 2
 
 
 def rotate_token_keys(keys: SecretSource, published: SecretSource, now: datetime) -> TokenKeys:
-    """Adds a key that signs an hour from now (at once, where there is none), drops what is over.
+    """Adds a key that signs in an hour (at once if it is the first), and drops expired ones.
 
     Published first: a key that signed before anyone could know it would lock users out.
     """
@@ -26,7 +26,7 @@ def rotate_token_keys(keys: SecretSource, published: SecretSource, now: datetime
 def withdraw_token_key(
     keys: SecretSource, published: SecretSource, kid: str, now: datetime
 ) -> TokenKeys:
-    """Ends a leaked key at once: what it has signed verifies no more. Raises NotFound."""
+    """Ends a leaked key at once: what it has signed no longer verifies. Raises NotFound."""
 
     def without(current: TokenKeys) -> TokenKeys:
         if kid not in current.kids:
@@ -42,7 +42,7 @@ def _change_token_keys(
     now: datetime,
     change: Callable[[TokenKeys], TokenKeys],
 ) -> TokenKeys:
-    """Where another change comes between, this one is made anew upon it."""
+    """If another change comes first, this one is made again on top of it."""
 
     def once() -> TokenKeys:
         changed = change(keys.parsed_for_change(TokenKeys.parse))
@@ -67,14 +67,14 @@ def add_master_key(source: SecretSource) -> MasterKeys:
 
 
 def reseal_under_newest(database: Database, source: SecretSource) -> tuple[MasterKeys, int]:
-    """Second: the newest version seals from now on, and seals again what is there (how much)."""
+    """Second: the newest version seals from now on, and re-seals the rest; returns how much."""
     keys = source.parsed_for_change(MasterKeys.parse).with_newest_current()
     source.write(keys.dump())
     return keys, proof_keys.reseal(database, keys)
 
 
 def drop_master_key(database: Database, source: SecretSource, version: str) -> MasterKeys:
-    """Third, once nothing is sealed under it. Raises NotFound, MasterKeyInUse."""
+    """Third: drops a version that nothing is sealed under. Raises NotFound, MasterKeyInUse."""
     keys = source.parsed_for_change(MasterKeys.parse)
     keys = proof_keys.drop_master_key(database, keys, version)
     source.write(keys.dump())

@@ -2,7 +2,7 @@
 
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html
 The steps run back to back, so the new key carries the time from which it signs: an hour after it is
-published. Each step may come again, and does after a failure.
+published. Each step may be repeated, and is repeated after a failure.
 """
 
 import json
@@ -18,7 +18,7 @@ _CURRENT = "AWSCURRENT"
 
 
 class CannotRotate(RuntimeError):
-    """A step was asked for that does not fit the secret as it is. The message holds no key."""
+    """The step does not fit the secret's present state. The message holds no key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class TokenRotation:
     def create(self, now: datetime) -> None:
         """createSecret: the current keys and a new one, as the pending version."""
         if _CURRENT in self._stages():
-            return  # a step that comes again after the last one
+            return  # repeated after the rotation was finished
         try:
             self._pending()
         except OSError:  # the version has no value yet
@@ -67,9 +67,9 @@ class TokenRotation:
         return stages
 
     def _fresh_pending(self, now: datetime) -> TokenKeys:
-        """The pending keys; a rotation that others have overtaken is given up.
+        """The pending keys. Raises CannotRotate if the keys were changed since.
 
-        Otherwise it would bring back what was withdrawn, or lose what was added.
+        Finishing then would bring back a withdrawn key, or lose an added one.
         """
         pending, current = self._pending(), self._current()
         added = pending.kids - current.kids

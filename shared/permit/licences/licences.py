@@ -1,4 +1,4 @@
-"""The life of a licence as its vendor leads it, from issue to end; and that of its devices."""
+"""What a vendor does with a licence, from issue to end."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
@@ -61,7 +61,7 @@ def get(database: Database, tenant_id: UUID, licence_id: UUID) -> Licence:
 
 
 def look_up(database: Database, tenant_id: UUID, key: str) -> Licence:
-    """Whose key this is, or was before it was replaced."""
+    """The licence that has this key, or had it before it was replaced."""
     canonical = licence_keys.canonical(key)
     if canonical is None:
         raise NotFound
@@ -71,7 +71,7 @@ def look_up(database: Database, tenant_id: UUID, key: str) -> Licence:
 def change(
     database: Database, tenant_id: UUID, licence_id: UUID, changes: dict[str, Any]
 ) -> Licence:
-    """What is given of its terms, by name. Raises NotFound, InvalidRequest."""
+    """Changes the given terms, by name. Raises NotFound, InvalidRequest."""
     licence = _found(licences.lock_licence(database, tenant_id, licence_id))
     if not changes:
         return licence
@@ -82,7 +82,7 @@ def change(
 
 
 def terms_of(licence: Licence) -> dict[str, Any]:
-    """All that its vendor sets of it, by name."""
+    """All terms that its vendor sets, by name."""
     return {name: getattr(licence, name) for name in LicenceRequest.model_fields}
 
 
@@ -107,7 +107,7 @@ def renew(
     duration: str | None,
     expires_at: datetime | None,
 ) -> Licence:
-    """By a duration (the policy's) from the later of now and expiry; or until a time."""
+    """By a duration (else the policy's) from the later of now and expiry, or until a time."""
     renewed = licences.set_renewed(
         database, tenant_id, licence_id, duration=duration, expires_at=expires_at
     )
@@ -145,7 +145,7 @@ def rotate_key(
 def _issue(
     database: Database, tenant_id: UUID, orders: Sequence[LicenceRequest]
 ) -> list[NewLicence | str]:
-    """Of each the licence, or why it is refused (a name of `_REFUSALS`); in their order."""
+    """For each order, in turn: the licence, or why it is refused (a name of `_REFUSALS`)."""
     keys = [_new_key() for _ in orders]
     sent = [
         {
@@ -192,7 +192,7 @@ def _act(
     licence_id: UUID,
     act: Callable[[Database, UUID, UUID], Licence | None],
 ) -> Licence:
-    """Idempotent: what is so already stays so. Raises NotFound, LicenceRevoked."""
+    """Idempotent: where nothing is to change, nothing does. Raises NotFound, LicenceRevoked."""
     changed = act(database, tenant_id, licence_id)
     if changed is not None:
         return changed

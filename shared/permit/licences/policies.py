@@ -27,7 +27,7 @@ def get_policy(database: Database, tenant_id: UUID, policy_id: UUID) -> Policy:
 def change_policy(
     database: Database, tenant_id: UUID, policy_id: UUID, changes: dict[str, Any]
 ) -> Policy:
-    """Those terms that are given; it reaches the policy's licences at their next check."""
+    """Changes the given terms; the policy's licences follow at their next check."""
     policy = _found_policy(policies.lock_policy(database, tenant_id, policy_id))
     changed = validate(PolicyTerms, {**terms_of(policy), **changes})
     if not changes or changed == validate(PolicyTerms, terms_of(policy)):
@@ -44,7 +44,7 @@ def delete_policy(database: Database, tenant_id: UUID, policy_id: UUID) -> None:
 
 
 def terms_of(policy: Policy) -> dict[str, Any]:
-    """As they were sent."""
+    """The policy's terms, as they were sent."""
     return {name: getattr(policy, name) for name in PolicyTerms.model_fields}
 
 

@@ -1,4 +1,4 @@
-"""What a vendor sells: products, and the policies that their licences share."""
+"""The products that a vendor sells."""
 
 from uuid import UUID
 
@@ -17,7 +17,7 @@ def rename_product(database: Database, tenant_id: UUID, product_id: UUID, name: 
 
 
 def archive_product(database: Database, tenant_id: UUID, product_id: UUID) -> Product:
-    """It gets no new licences; existing ones go on."""
+    """An archived product gets no new licences; existing ones go on."""
     return _found(products.set_archived(database, tenant_id, product_id))
 
 

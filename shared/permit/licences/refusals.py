@@ -11,14 +11,14 @@ class ProductArchived(Conflict):
 
 
 class LicenceRevoked(Conflict):
-    """What was asked for cannot be done to a licence that was revoked for good."""
+    """This cannot be done to a licence that was revoked for good."""
 
     code = "licence_revoked"
     detail = "The licence was revoked for good."
 
 
 class LicencePerpetual(Conflict):
-    """What has no end is not renewed."""
+    """A licence without an end cannot be renewed."""
 
     code = "licence_perpetual"
     detail = "The licence has no end: there is nothing to renew."
@@ -32,7 +32,7 @@ class LicenceNotStarted(Conflict):
 
 
 class PolicyWithoutDuration(Conflict):
-    """The policy says nothing about how long to renew for."""
+    """The policy has no duration to renew for."""
 
     code = "policy_without_duration"
     detail = "The policy has no duration: say duration or expires_at."

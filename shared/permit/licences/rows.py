@@ -1,4 +1,4 @@
-"""Rows of the vendor's side; apart from those of the check, whose cold start would pay for them.
+"""Rows of the vendor's side, apart from the check's: a check's cold start does not load them.
 
 Product, Policy, Licence, Device and MeterUsage are answered as they are: each field is public.
 """
@@ -27,7 +27,7 @@ class Product:
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:
-    """As permit.licences.terms.PolicyTerms, which says what each means."""
+    """permit.licences.terms.PolicyTerms says what each term means."""
 
     id: UUID
     """The policy's id."""
@@ -70,8 +70,7 @@ class Licence:
     """The id of the licence's policy."""
     holder: dict[str, str | None]
     status: Status
-    """What time and the vendor have made of the licence; `not_started` also while it waits for
-    its first check."""
+    """The licence's status now; `not_started` also while it waits for its first check."""
     starts_at: datetime | None
     """When the licence begins or began. Null: it waits for its first check."""
     expires_at: datetime | None
@@ -119,15 +118,15 @@ class Device:
     id: UUID
     """The device's id."""
     name: str | None
-    """What people call the machine. Null: it never said."""
+    """What people call the machine. Null: not known."""
     platform: str | None
-    """What the machine runs. Null: it never said."""
+    """What the machine runs. Null: not known."""
     state: str
     """`seated`, `lapsed` (its floating seat ran out), `released` or `blocked`."""
     seated_at: datetime | None
     """Since when the device has its seat, or had its last one. Null: it never had one."""
     first_seen_at: datetime
-    """When the licence met the device."""
+    """When the licence first saw the device."""
     last_seen_at: datetime
     """When the device last checked, exact to five minutes."""
 
@@ -137,7 +136,7 @@ class Seating(Device):
     """A device that was seated by hand, or why it was not: then the rest is empty."""
 
     is_new: bool
-    """The licence had not known it."""
+    """Whether the licence had not known the device before."""
     refused: str | None
 
 

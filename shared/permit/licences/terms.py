@@ -11,6 +11,7 @@ from permit.contracts import (
     Entitlement,
     Id,
     Instant,
+    Items,
     Lease,
     Name,
     SeatTtl,
@@ -30,9 +31,9 @@ _PERIOD_WORDS = (
 )
 _METADATA_WORDS = f"a JSON object of at most {_METADATA_BYTES:,} bytes and 32 levels"
 
-Entitlements = Annotated[list[Entitlement], Field(max_length=200)]
-# A limit is a number, and None is no limit. Only in a licence's own limit of devices does None mean
-# the policy's, so no limit is a word there.
+Entitlements = Annotated[list[Entitlement], Items(0, 200)]
+# A limit is a number, and None is no limit. The exception is a licence's own limit of devices:
+# there None means the policy's limit, and the word `unlimited` means none.
 Devices = Annotated[int, Field(ge=0, le=_MOST_DEVICES)]
 OwnLimit = Devices | Literal["unlimited"] | None
 
@@ -88,7 +89,7 @@ Code = Annotated[
     Field(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$"),
     Words("2 to 63 of a-z, 0-9 and -, the first a letter or a digit"),
 ]
-Meters = Annotated[list[Meter], Field(max_length=50), AfterValidator(_distinct)]
+Meters = Annotated[list[Meter], Items(0, 50), AfterValidator(_distinct)]
 
 
 Metadata = Annotated[StorableObject, AfterValidator(_small), Words(_METADATA_WORDS)]
@@ -104,11 +105,11 @@ class PolicyTerms(Contract):
     """How long a licence lasts from its start, by the calendar: P1M from 31 January ends on the
     last day of February. Null: without end."""
     starts: Literal["on_issue", "on_first_check"] = "on_issue"
-    """When a licence begins that is issued without `starts_at`: `on_issue`, or `on_first_check`,
-    with its first valid check."""
+    """When a licence without `starts_at` begins: `on_issue`, or `on_first_check`, with its first
+    valid check."""
     on_expiry: Literal["block", "allow", "maintain"] = "block"
     """What happens after the end and the grace: `block` stops the licence, `allow` lets it go on
-    working, `maintain` lets those versions go on that were built before the end."""
+    working, `maintain` lets only versions that were built before the end go on."""
     grace: Term | None = None
     """For how long after its end a licence still works, with the verdict `GRACE`. Null: no
     longer than its end."""
@@ -128,11 +129,11 @@ class PolicyTerms(Contract):
     """Floating licences: a seat is free again when its device has not checked for this long.
     Null: node-locked, a device keeps its seat until it is released."""
     matching: Literal["exact", "any", "two", "most", "all"] = "exact"
-    """Whether a machine with a new fingerprint is taken for one that is known: `exact` never,
-    else when `any` one, `two`, `most` (half or more) or `all` of its components are the same."""
+    """When a machine with a new fingerprint is recognised as a known one: `exact` never, the
+    others if `any` one, `two`, `most` (half or more) or `all` of its components are the same."""
     unique: Literal["none", "policy", "product"] = "none"
-    """Whether a machine may be used with one licence only: of the `policy`, of the `product`, or
-    with any number (`none`)."""
+    """Whether a machine may be used with only one licence of the `policy` or of the `product`,
+    or with any number of licences (`none`)."""
     lease: Lease = "P7D"
     """For how long the proof of a valid check lets a program run offline."""
     entitlements: Entitlements = Field(default_factory=list)
@@ -162,7 +163,7 @@ class PolicyTerms(Contract):
 
 
 class Holder(Contract):
-    """Whose licence it is, as the vendor knows them."""
+    """The person or company that has the licence."""
 
     name: Name | None = None
     """The holder's name. Null: none."""
@@ -176,7 +177,7 @@ class LicenceTerms(Contract):
     """What one licence has of its own."""
 
     holder: Holder = Holder()
-    """Whose licence it is. Personal: checks do not answer it."""
+    """Who has the licence. Personal data: checks do not return it."""
     starts_at: Instant | None = None
     """When the licence begins. Null: as the policy's `starts` says."""
     expires_at: Instant | None = None
@@ -187,9 +188,9 @@ class LicenceTerms(Contract):
     entitlements: Entitlements = Field(default_factory=list)
     """The features that this licence grants beyond the policy's."""
     metadata: Metadata = Field(default_factory=dict)
-    """Whatever the vendor's program is to know about the licence: checks answer it as it is."""
+    """Anything the vendor's program should know about the licence; checks return it as it is."""
     notes: Notes | None = None
-    """For the vendor's people; checks do not answer it. Null: none."""
+    """Notes for the vendor's own people; checks do not return them. Null: none."""
     meters: Meters | None = None
     """The licence's own meters: each replaces the policy's of the same name, or adds one. Null:
     the policy's."""
@@ -203,4 +204,4 @@ class LicenceTerms(Contract):
 
 class LicenceRequest(LicenceTerms):
     policy_id: Id
-    """The id of the policy whose rules hold for the licence."""
+    """The id of the policy whose rules apply to the licence."""

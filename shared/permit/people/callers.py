@@ -5,10 +5,12 @@ another tenant nobody sees, whatever their role.
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from permit.people.refusals import NotAUser
+from permit.people.refusals import PROOF_LIFETIME, NotAUser, ProofOfSelfRequired
+from permit.security.access_tokens import ProofOfSelf
 
 UserRole = Literal["owner", "admin", "support"]
 ApiKeyRole = Literal["admin", "support", "issuer"]
@@ -51,6 +53,7 @@ ACTIONS: dict[str, frozenset[str]] = {
     "users.reactivate": _OWNERS,
     "users.reset-password": _OWNERS,
     "users.remove-second-factor": _OWNERS,
+    "users.require-second-factor": frozenset({"owner"}),
     "self.read": _READERS,
     "self.change": _READERS,
     "self.change-password": _READERS,
@@ -60,6 +63,20 @@ ACTIONS: dict[str, frozenset[str]] = {
     "api-keys.revoke": _OWNERS,
     "audit.read": _READERS,
 }
+
+# What the audit log tells beyond the actions above: sign-ins, and what a link's holder does.
+SIGN_IN_EVENTS = (
+    "sessions.begin",
+    "sessions.refuse-code",
+    "sessions.elevate",
+    "sessions.refuse-proof",
+    "sessions.reuse",
+    "sessions.end",
+    "users.accept",
+    "users.use-password-reset",
+)
+# What a user may do whose tenant requires a second factor, and who has none yet.
+WITHOUT_SECOND_FACTOR = frozenset({"self.read", "self.second-factor"})
 
 _RANKS = {"owner": 3, "admin": 2}
 
@@ -81,6 +98,9 @@ class Caller:
     kind: str
     id: UUID
     role: str
+    proof: ProofOfSelf | None = None
+    """How a user last showed that it is they; none of an API key."""
+    has_second_factor: bool = False
 
     @property
     def user_id(self) -> UUID:
@@ -88,3 +108,17 @@ class Caller:
         if self.kind != "user":
             raise NotAUser
         return self.id
+
+    def require_fresh_proof(self, now: datetime) -> None:
+        """At most ten minutes old, and with the second factor where there is one.
+
+        Raises NotAUser, ProofOfSelfRequired.
+        """
+        if self.kind != "user":
+            raise NotAUser
+        if (
+            self.proof is None
+            or now - self.proof.auth_time > PROOF_LIFETIME
+            or (self.has_second_factor and not self.proof.with_second_factor)
+        ):
+            raise ProofOfSelfRequired

@@ -1,5 +1,7 @@
 """What a person changes about their own account."""
 
+from datetime import UTC, datetime
+
 from permit.db import Database
 from permit.errors import NotFound, Refusal
 from permit.people.callers import Caller
@@ -7,12 +9,11 @@ from permit.people.credentials import new_hash
 from permit.people.queries import users
 from permit.people.refusals import TooManyAttempts, WrongProof
 from permit.people.rows import User
-from permit.people.throttles import ACCOUNT, PAIR, throttled
+from permit.people.throttles import Attempt
 from permit.people.users import get_user
 from permit.secrets.sources import SecretSource
 from permit.security import passwords
-from permit.security.passwords import WrongPassword
-from permit.security.throttling import parse_throttle_key, throttle_keys
+from permit.security.throttling import parse_throttle_key
 
 
 def get_self(database: Database, caller: Caller) -> User:
@@ -35,24 +36,23 @@ def change_own_password(
     new: str,
     address: str,
 ) -> Refusal | None:
-    """Ends the sessions; or what was wrong with the proof, whose attempt is to stay counted."""
+    """Ends the sessions; or what was wrong with the proof, whose attempt stays counted.
+
+    The present password is the proof; where there is a second factor, a fresh one with it is
+    needed too. Raises ProofOfSelfRequired.
+    """
     user = get_self(database, caller)
-    counted = throttle_keys(
-        throttle_key.parsed(parse_throttle_key), email=user.email, address=address
-    )
-    proof = users.admit_proof_of_self(
-        database, **throttled((counted.pair, PAIR), (counted.account, ACCOUNT))
-    )
-    if proof.retry_after is not None:
-        return TooManyAttempts(proof.retry_after)
-    try:
-        passwords.verify(proof.password_hash or "", current)
-    except WrongPassword:
-        return WrongProof()
-    has_changed = users.change_own_password(
+    if user.has_second_factor:
+        caller.require_fresh_proof(datetime.now(UTC))
+    attempt = Attempt.at(throttle_key.parsed(parse_throttle_key), user.email, address)
+    admission = users.admit_own_password(database, attempt)
+    if admission.retry_after is not None:
+        return TooManyAttempts(admission.retry_after)
+    has_changed = users.replace_own_password(
         database,
-        old_hash=proof.password_hash or "",
+        present=passwords.hashes_by(admission.recipe, current),
         new_hash=new_hash(new, user.email, field="new_password"),
-        forget_keys=(counted.pair, counted.account),
+        places=[attempt.place],
+        others=attempt.others(is_known_place=admission.is_known_place),
     )
     return None if has_changed else WrongProof()

@@ -1,7 +1,12 @@
 """What is refused to people and API keys: sign-ins, links, and what goes beyond a role."""
 
+from datetime import timedelta
+
 from permit.errors import Conflict, Refusal
 from permit.security.access_tokens import FIRST_STEP
+
+PROOF_LIFETIME = timedelta(minutes=10)
+_SECONDS = int(PROOF_LIFETIME.total_seconds())
 
 
 class InvalidCredentials(Refusal):
@@ -61,8 +66,45 @@ class InvalidCode(Refusal):
     title = "The code is not valid"
 
 
+class ProofOfSelfRequired(Refusal):
+    """The token is good, and the last proof that its bearer is the user is too old (RFC 9470)."""
+
+    status = 403
+    code = "proof_of_self_required"
+    title = "Show that it is you"
+    detail = (
+        "Send your password, and a code where a second factor is in use, to /v1/login/elevate; "
+        f"its access token serves for {_SECONDS // 60} minutes."
+    )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {
+            "WWW-Authenticate": 'Bearer error="insufficient_user_authentication", '
+            f'error_description="A fresh proof of self is needed", max_age="{_SECONDS}"'
+        }
+
+
+class SecondFactorMissing(Refusal):
+    """The tenant requires a second factor of all its people, and this user has none yet."""
+
+    status = 403
+    code = "second_factor_missing"
+    title = "A second factor is required here"
+    detail = "Enrol one at /v1/users/me/second-factor; until then nothing else is open."
+
+
+class NotForOneself(Refusal):
+    """What an owner or admin does for a colleague, nobody does for themself."""
+
+    status = 403
+    code = "not_for_oneself"
+    title = "This is for colleagues"
+    detail = "For your own account see /v1/users/me."
+
+
 class AboveYourRole(Refusal):
-    """Nobody grants, edits or deactivates above his own role."""
+    """Nobody grants, edits or deactivates above their own role."""
 
     status = 403
     code = "above_your_role"
@@ -70,7 +112,7 @@ class AboveYourRole(Refusal):
 
 
 class NotAUser(Refusal):
-    """An API key has no password, no second factor and no name of its own to change."""
+    """An API key has no account of its own to change, and makes no people and no other keys."""
 
     status = 403
     code = "not_a_user"
@@ -88,7 +130,7 @@ class NotInvited(Conflict):
     """Who has accepted needs no invitation; who has not, has no password to reset."""
 
     code = "wrong_state"
-    detail = "The user's state does not fit: see his status."
+    detail = "The user's state does not fit: see their status."
 
 
 class SecondFactorOn(Conflict):
@@ -106,7 +148,7 @@ class SecondFactorOff(Conflict):
 
 
 class InvalidLink(Refusal):
-    """Unknown, used, expired: told apart nowhere."""
+    """Unknown, used, expired, or its user or maker has changed since: told apart nowhere."""
 
     status = 401
     code = "invalid_link"
@@ -129,7 +171,7 @@ class TenantInUse(Conflict):
 
 
 class EmailTaken(Conflict):
-    """A user of this or another tenant signs in with this email."""
+    """Somebody else signs in with this email; or it is invited to this tenant already."""
 
     code = "email_taken"
     detail = "Another user has this email."

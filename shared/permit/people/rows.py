@@ -17,6 +17,8 @@ class Admission:
     """
 
     retry_after: int | None
+    is_known_place: bool
+    """It has signed in lately: the attempt was counted there alone."""
     password_hash: str | None = field(repr=False)
     tenant_id: UUID
     user_id: UUID
@@ -30,9 +32,22 @@ class SecondFactorAdmission:
     """As Admission, for the second step; without a totp_sealed it cannot be passed."""
 
     retry_after: int | None
+    is_known_place: bool
     email: str
     role: str
     totp_sealed: bytes | None = field(repr=False)
+    totp_master_version: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProofAdmission:
+    """As Admission, for a fresh proof; without a password_hash the token is good no longer."""
+
+    retry_after: int | None
+    is_known_place: bool
+    password_hash: str | None = field(repr=False)
+    totp_sealed: bytes | None = field(repr=False)
+    """None where no second factor is in use."""
     totp_master_version: str
 
 
@@ -42,6 +57,9 @@ class RenewedSession:
     user_id: UUID
     role: str
     session_version: int
+    session_id: UUID
+    signed_in_at: datetime
+    with_second_factor: bool
     is_reused: bool
     """The token was replayed: the session has ended by it."""
 
@@ -123,16 +141,19 @@ class AuditEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class LinkedUser(User):
-    """With until when his new link is good; None where he got none."""
+    """A user with their new link's expiry; None where they got none."""
 
     link_expires_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProofOfSelf:
+class PasswordAdmission:
+    """As Admission, for one's own present password."""
+
     retry_after: int | None
-    email: str | None
-    password_hash: str | None = field(repr=False)
+    is_known_place: bool
+    recipe: str = field(repr=False)
+    """How the password is hashed: the stored hash with a digest of zeros."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,8 +161,14 @@ class SealedFactor:
     sealed: bytes = field(repr=False)
     master_version: str
     is_confirmed: bool
-    used_step: int | None
-    email: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnteredWithToken:
+    role: str
+    has_second_factor: bool
+    must_enrol: bool
+    """The tenant requires a second factor, and the user has none."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,9 +1,11 @@
-"""Login, renewal and logout: the order of the steps."""
+"""Login, renewal and logout, and the fresh proof of self: the order of the steps."""
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from permit.db import Database
+from permit.errors import InvalidRequest
 from permit.folding import fold_email
 from permit.keys.master_keys import unseal
 from permit.people.queries import sign_in as queries
@@ -13,14 +15,21 @@ from permit.people.refusals import (
     InvalidRefreshToken,
     SecondFactorRequired,
     TooManyAttempts,
+    WrongProof,
 )
-from permit.people.rows import Admission, RenewedSession, SecondFactorAdmission
-from permit.people.throttles import ACCOUNT, ADDRESS, PAIR, SECOND_FACTOR_STEP, throttled
+from permit.people.rows import Admission, ProofAdmission, SecondFactorAdmission
+from permit.people.throttles import SECOND_STEP, Attempt
 from permit.secrets.sources import SecretSource
 from permit.security import access_tokens, passwords, refresh_tokens, second_factor
-from permit.security.access_tokens import FIRST_STEP, AccessClaims, InvalidToken, TokenKeys
+from permit.security.access_tokens import (
+    FIRST_STEP,
+    AccessClaims,
+    InvalidToken,
+    ProofOfSelf,
+    TokenKeys,
+)
 from permit.security.sealing import SECOND_FACTOR, Sealed
-from permit.security.throttling import parse_throttle_key, throttle_keys
+from permit.security.throttling import parse_throttle_key
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,18 +46,27 @@ class LoginSecrets:
     master_keys: SecretSource
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """Of the request that is answered."""
+
+    address: str
+    request_id: str
+    issuer: str
+    """Where the caller reached us: who issues the tokens."""
+
+    def facts(self) -> dict[str, Any]:
+        """What the audit log keeps of it."""
+        return {"address": self.address, "request_id": self.request_id}
+
+
 def log_in(
-    database: Database,
-    secrets: LoginSecrets,
-    *,
-    email: str,
-    password: str,
-    address: str,
-    issuer: str,
+    database: Database, secrets: LoginSecrets, asked: Asked, *, email: str, password: str
 ) -> Tokens:
     """Two round trips: admission under the throttle, and the session.
 
-    With a second factor the first step ends in SecondFactorRequired, and its attempt stays counted.
+    With a second factor the first step ends in SecondFactorRequired: its attempt was no guess, and
+    stays counted at its place alone.
 
     An unknown email takes the same steps at the same cost as a wrong password, and is throttled
     alike, or the throttle itself would tell which emails exist.
@@ -56,46 +74,48 @@ def log_in(
     Raises TooManyAttempts, InvalidCredentials.
     """
     # First, for its failures: without a key no login can complete, and none should be counted.
-    keys = _signing_keys(secrets.token_keys)
-    counted = throttle_keys(
-        secrets.throttle_key.parsed(parse_throttle_key), email=email, address=address
-    )
-    admission = queries.admit_sign_in(
-        database,
-        fold_email(email),
-        **throttled((counted.pair, PAIR), (counted.account, ACCOUNT), (counted.address, ADDRESS)),
-    )
+    keys, now = _signing_keys(secrets.token_keys), datetime.now(UTC)
+    throttle_key = secrets.throttle_key.parsed(parse_throttle_key)
+    attempt = Attempt.at(throttle_key, email, asked.address)
+    admission = queries.admit_password(database, fold_email(email), attempt)
     if admission.retry_after is not None:
         raise TooManyAttempts(admission.retry_after)
 
     new_hash = _verify(admission, password)
+    claims = AccessClaims(
+        sub=admission.user_id,
+        tid=admission.tenant_id,
+        role=admission.role,
+        sv=admission.session_version,
+    )
+    others = attempt.others(is_known_place=admission.is_known_place)
     if admission.has_second_factor:
+        if others:
+            queries.take_back_attempt(database, others)
         raise SecondFactorRequired(
-            access_tokens.issue(
-                keys, _claims(admission), issuer=issuer, now=datetime.now(UTC), kind=FIRST_STEP
-            )
+            access_tokens.issue(keys, claims, issuer=asked.issuer, now=now, kind=FIRST_STEP)
         )
     refresh_token = refresh_tokens.generate()
-    has_begun = queries.begin_session(
+    session_id = queries.open_session(
         database,
         admission,
-        token_hash=refresh_tokens.digest(refresh_token),
-        forget_keys=(counted.pair, counted.account),
         new_password_hash=new_hash,
+        token_hash=refresh_tokens.digest(refresh_token),
+        places=[
+            attempt.place,
+            Attempt.at(throttle_key, str(claims.sub), asked.address).place,
+        ],
+        others=others,
+        request=asked.facts(),
     )
-    if not has_begun:
+    if session_id is None:
         raise InvalidCredentials
-    return _tokens(keys, _claims(admission), refresh_token, issuer)
+    proof = ProofOfSelf(sid=session_id, auth_time=now, with_second_factor=False)
+    return _tokens(keys, replace(claims, proof=proof), refresh_token, asked)
 
 
 def complete(
-    database: Database,
-    secrets: LoginSecrets,
-    *,
-    mfa_token: str,
-    code: str,
-    address: str,
-    issuer: str,
+    database: Database, secrets: LoginSecrets, asked: Asked, *, mfa_token: str, code: str
 ) -> Tokens:
     """The second step: a code of the authenticator, or a recovery code; each serves once.
 
@@ -104,60 +124,117 @@ def complete(
     keys, now = _signing_keys(secrets.token_keys), datetime.now(UTC)
     try:
         claims = access_tokens.verify(
-            mfa_token, keys.jwks(now), issuer=issuer, now=now, kind=FIRST_STEP
+            mfa_token, keys.jwks(now), issuer=asked.issuer, now=now, kind=FIRST_STEP
         )
     except InvalidToken:
         raise InvalidCode from None
     throttle_key = secrets.throttle_key.parsed(parse_throttle_key)
-    counted = throttle_keys(throttle_key, email=str(claims.sub), address=address)
-    admission = queries.admit_second_factor(
-        database,
-        claims.tid,
-        claims.sub,
-        claims.sv,
-        **throttled(
-            (counted.pair, PAIR), (counted.account, SECOND_FACTOR_STEP), (counted.address, ADDRESS)
-        ),
-    )
+    attempt = Attempt.at(throttle_key, str(claims.sub), asked.address, of_account=SECOND_STEP)
+    admission = queries.admit_code(database, claims, attempt)
     if admission.retry_after is not None:
         raise TooManyAttempts(admission.retry_after)
     if admission.totp_sealed is None:
         raise InvalidCode
-    of_password = throttle_keys(throttle_key, email=admission.email, address=address)
     refresh_token = refresh_tokens.generate()
-    has_begun = queries.begin_verified_session(
+    session_id = queries.open_verified_session(
         database,
-        claims.tid,
-        claims.sub,
-        claims.sv,
+        claims,
         totp_step=_totp_step(secrets.master_keys, claims, admission, code, now),
         recovery_hash=second_factor.recovery_digest(code),
         token_hash=refresh_tokens.digest(refresh_token),
-        forget_keys=(counted.pair, counted.account, of_password.pair, of_password.account),
+        places=[
+            attempt.place,
+            Attempt.at(throttle_key, admission.email, asked.address).place,
+        ],
+        others=attempt.others(is_known_place=admission.is_known_place),
+        request=asked.facts(),
     )
-    if not has_begun:
+    if session_id is None:
         raise InvalidCode
-    return _tokens(keys, replace(claims, role=admission.role), refresh_token, issuer)
+    proof = ProofOfSelf(sid=session_id, auth_time=now, with_second_factor=True)
+    claims = replace(claims, role=admission.role, proof=proof)
+    return _tokens(keys, claims, refresh_token, asked)
+
+
+def elevate(
+    database: Database,
+    secrets: LoginSecrets,
+    asked: Asked,
+    *,
+    access_token: str,
+    password: str,
+    code: str | None,
+) -> str:
+    """An access token with a fresh proof of self, in place of one without it (RFC 9470).
+
+    Raises InvalidToken, TooManyAttempts, InvalidRequest (a code is needed), WrongProof.
+    """
+    keys, now = _signing_keys(secrets.token_keys), datetime.now(UTC)
+    claims = access_tokens.verify(access_token, keys.jwks(now), issuer=asked.issuer, now=now)
+    if claims.proof is None:  # of the version before: a refresh gives another
+        raise InvalidToken
+    session_id = claims.proof.sid
+    throttle_key = secrets.throttle_key.parsed(parse_throttle_key)
+    attempt = Attempt.at(throttle_key, str(claims.sub), asked.address, of_account=SECOND_STEP)
+    admission = queries.admit_proof(database, claims, session_id, attempt)
+    if admission.retry_after is not None:
+        raise TooManyAttempts(admission.retry_after)
+    if admission.password_hash is None:
+        raise InvalidToken
+    has_factor = admission.totp_sealed is not None
+    if has_factor and code is None:
+        raise InvalidRequest(("code", "is needed: a second factor is in use"))
+    matches = _matches(admission.password_hash, password)
+    is_proven = queries.prove_self(
+        database,
+        claims,
+        session_id,
+        matches=matches,
+        totp_step=_totp_step(secrets.master_keys, claims, admission, code, now)
+        if matches and has_factor and code is not None
+        else None,
+        recovery_hash=second_factor.recovery_digest(code) if code is not None else None,
+        places=[attempt.place],
+        others=attempt.others(is_known_place=admission.is_known_place),
+        request=asked.facts(),
+    )
+    if not is_proven:
+        raise WrongProof
+    proof = ProofOfSelf(sid=session_id, auth_time=now, with_second_factor=has_factor)
+    return access_tokens.issue(keys, replace(claims, proof=proof), issuer=asked.issuer, now=now)
 
 
 def renew(
-    database: Database, token_keys: SecretSource, *, refresh_token: str, issuer: str
+    database: Database, token_keys: SecretSource, asked: Asked, *, refresh_token: str
 ) -> Tokens:
     """Replaces the refresh token. Raises InvalidRefreshToken."""
-    keys = _signing_keys(token_keys)
+    keys, now = _signing_keys(token_keys), datetime.now(UTC)
     successor = refresh_tokens.generate()
-    renewed = queries.renew_session(
+    renewed = queries.refresh_session(
         database,
         token_hash=refresh_tokens.digest(refresh_token),
         new_hash=refresh_tokens.digest(successor),
+        request=asked.facts(),
     )
     if renewed is None or renewed.is_reused:
         raise InvalidRefreshToken
-    return _tokens(keys, _claims(renewed), successor, issuer)
+    proof = ProofOfSelf(
+        sid=renewed.session_id,
+        auth_time=min(renewed.signed_in_at, now),  # two clocks
+        with_second_factor=renewed.with_second_factor,
+    )
+    claims = AccessClaims(
+        sub=renewed.user_id,
+        tid=renewed.tenant_id,
+        role=renewed.role,
+        sv=renewed.session_version,
+        proof=proof,
+    )
+    return _tokens(keys, claims, successor, asked)
 
 
-def log_out(database: Database, refresh_token: str) -> None:
-    queries.end_session(database, refresh_tokens.digest(refresh_token))
+def log_out(database: Database, asked: Asked, refresh_token: str) -> None:
+    queries.close_session(database, refresh_tokens.digest(refresh_token), asked.facts())
 
 
 def _signing_keys(source: SecretSource) -> TokenKeys:
@@ -181,10 +258,17 @@ def _verify(admission: Admission, password: str) -> str | None:
     return passwords.hash(password) if needs_rehash else None
 
 
+def _matches(stored: str, password: str) -> bool:
+    try:
+        return passwords.verify(stored, password)
+    except passwords.WrongPassword:
+        return False
+
+
 def _totp_step(
     master_keys: SecretSource,
     claims: AccessClaims,
-    admission: SecondFactorAdmission,
+    admission: SecondFactorAdmission | ProofAdmission,
     code: str,
     now: datetime,
 ) -> int | None:
@@ -195,15 +279,9 @@ def _totp_step(
     return second_factor.matching_step(secret, code, now)
 
 
-def _claims(user: Admission | RenewedSession) -> AccessClaims:
-    return AccessClaims(
-        sub=user.user_id, tid=user.tenant_id, role=user.role, sv=user.session_version
-    )
-
-
-def _tokens(keys: TokenKeys, claims: AccessClaims, refresh_token: str, issuer: str) -> Tokens:
+def _tokens(keys: TokenKeys, claims: AccessClaims, refresh_token: str, asked: Asked) -> Tokens:
     return Tokens(
-        access_token=access_tokens.issue(keys, claims, issuer=issuer, now=datetime.now(UTC)),
+        access_token=access_tokens.issue(keys, claims, issuer=asked.issuer, now=datetime.now(UTC)),
         refresh_token=refresh_token,
         expires_in=int(access_tokens.LIFETIME.total_seconds()),
     )

@@ -49,7 +49,7 @@ def create_user(
 def import_user(
     operator: Operator, tenant_id: UUID, *, email: str, role: str, bcrypt_hash: str
 ) -> NewUser:
-    """A user of another system, whose bcrypt hash is replaced at his first login."""
+    """A user of another system, whose bcrypt hash is replaced at their first login."""
     if not passwords.is_bcrypt(bcrypt_hash):
         raise InvalidRequest(("bcrypt_hash", "must be a bcrypt hash ($2a$, $2b$ or $2y$)"))
     email = new_email(email)
@@ -75,13 +75,16 @@ def set_password(operator: Operator, *, email: str, password: str | None) -> New
 
 
 def remove_second_factor(operator: Operator, *, email: str) -> NewUser:
-    """For who has lost it and has no colleague to help him. Raises NotFound."""
+    """For a user who lost it and has no colleague to help; ends their sessions.
+
+    Raises NotFound.
+    """
     email = fold_email(email)
     account = tenants.find_account(operator.database, email)
     if account is None:
         raise NotFound
     with operator.entered(account.tenant_id) as database:
-        users.remove_factor(database, account.tenant_id, account.user_id)
+        users.remove_factor(database, account.user_id)
     return NewUser(
         tenant_id=account.tenant_id,
         user_id=account.user_id,

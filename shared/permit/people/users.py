@@ -1,4 +1,4 @@
-"""The people and servers of a tenant, and what each proves himself by."""
+"""The people of a tenant: invited, changed, and helped when they are locked out."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,8 +12,10 @@ from permit.people.credentials import new_email, new_hash
 from permit.people.queries import users
 from permit.people.refusals import (
     AboveYourRole,
+    EmailTaken,
     InvalidLink,
     LastOwner,
+    NotForOneself,
     NotInvited,
 )
 from permit.people.rows import LinkedUser, User
@@ -56,11 +58,13 @@ def invite(database: Database, caller: Caller, *, email: str, role: str, name: s
 
 
 def invite_again(database: Database, caller: Caller, user_id: UUID) -> Link:
-    """Another link, for who has not accepted yet."""
+    """Another link, for a user who has not accepted yet."""
     return _new_link(database, caller, user_id, kind="invitation", hours=_INVITATION_HOURS)
 
 
 def reset_password(database: Database, caller: Caller, user_id: UUID) -> Link:
+    if user_id == caller.id:
+        raise NotForOneself
     return _new_link(database, caller, user_id, kind="password_reset", hours=_RESET_HOURS)
 
 
@@ -73,17 +77,18 @@ def use_link(
     name: str | None,
     request: dict[str, Any],
 ) -> None:
-    """Sets the password of whom the link is for. Raises InvalidLink, InvalidRequest."""
+    """Sets the password of whom the link is for. Raises InvalidLink, InvalidRequest, EmailTaken."""
     token_hash = api_keys.digest(token)
     # First, so that nobody makes us hash passwords without a link.
     email = users.find_link(database, token_hash, kind)
     if email is None:
         raise InvalidLink
     password_hash = new_hash(password, email, field="password")
-    if not users.use_link(
+    refused = users.redeem_link(
         database, token_hash, kind, password_hash=password_hash, name=name, request=request
-    ):
-        raise InvalidLink
+    )
+    if refused is not None:
+        raise EmailTaken if refused == "taken" else InvalidLink
 
 
 def change_member(
@@ -100,13 +105,6 @@ def change_member(
     if refused is not None:
         raise {"above": AboveYourRole, "last_owner": LastOwner}.get(refused, NotFound)
     return get_user(database, caller, user_id)
-
-
-def editable_user(database: Database, caller: Caller, user_id: UUID) -> User:
-    user = get_user(database, caller, user_id)
-    if is_above(user.role, caller.role):
-        raise AboveYourRole
-    return user
 
 
 def _new_link(database: Database, caller: Caller, user_id: UUID, *, kind: str, hours: int) -> Link:

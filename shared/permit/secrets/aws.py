@@ -24,7 +24,7 @@ _NEXT = "PERMITNEXT"
 
 
 class Refused(OSError):
-    """AWS answered a call, and did not do it."""
+    """AWS refused a call."""
 
     def __init__(self, operation: str, code: str) -> None:
         super().__init__(f"AWS refused {operation}: {code}")
@@ -45,7 +45,7 @@ def parse_arn(arn: str) -> "SecretsManagerSecret | SsmParameter":
         return SecretsManagerSecret(arn=arn, region=match["region"])
     if match and service == "ssm" and rest.startswith("parameter/"):
         name = rest.removeprefix("parameter/")
-        # An ARN writes /a/b and a alike without a leading slash; a path always has one.
+        # An ARN shows both /a/b and a without a leading slash; a name that is a path has one.
         return SsmParameter(name=f"/{name}" if "/" in name else name, region=match["region"])
     raise ValueError(
         "is an ARN of neither a Secrets Manager secret nor a Parameter Store parameter"
@@ -71,7 +71,7 @@ class SecretsManagerSecret:
         return _text(answer.get("SecretString"))
 
     def write(self, value: str) -> None:
-        """Replaces what was read for the change; ChangedMeanwhile where another did too."""
+        """Replaces what was read for the change. Raises ChangedMeanwhile if somebody else has."""
         version = str(uuid4())
         self.put_version(value, version=version, stage=_NEXT)
         self.make_current(version, replacing=self._changed_from)
@@ -95,7 +95,7 @@ class SecretsManagerSecret:
         )
 
     def make_current(self, version: str, *, replacing: str) -> None:
-        """ChangedMeanwhile, by AWS's word, unless the version that is replaced is still current."""
+        """Raises ChangedMeanwhile, as AWS finds, if `replacing` is no longer current."""
         try:
             self._call(
                 "update_secret_version_stage",
@@ -152,7 +152,7 @@ def _ask_extension(path: str) -> dict[str, Any]:
         time.sleep(_NOT_READY_PAUSE_SECONDS)
         status, body = _get(path)
     if status != 200:
-        # Not a secret: AWS's own words for why there is none, such as AccessDeniedException.
+        # Not a secret but AWS's reason, such as AccessDeniedException.
         reason = body[:300].decode("utf-8", "replace").strip()
         raise OSError(f"the secrets extension answered {status}: {reason!r}")
     return _parse(body)
@@ -192,7 +192,7 @@ def _text(value: object) -> str:
 
 
 def _call(region: str, service: str, operation: str, **arguments: Any) -> dict[str, Any]:
-    # By name, because they ship no types: as Any they need no excuses line by line.
+    # By name and as Any: it ships no types, and pyright would complain of every line.
     boto3: Any = import_module("boto3")
     errors: Any = import_module("botocore.exceptions")
     try:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class ChangedMeanwhile(OSError):
-    """Another change came between reading a secret for a change and writing it."""
+    """Somebody else changed the secret after it was read for a change."""
 
     def __init__(self) -> None:
         super().__init__("it was changed by another at the same time")
@@ -23,7 +23,7 @@ class SecretFile:
         self._changed_from: str | None = None
 
     def read(self) -> str:
-        value = self._path.read_text("utf-8").rstrip("\r\n")  # editors end a file with one
+        value = self._path.read_text("utf-8").rstrip("\r\n")  # editors end a file with a newline
         if not value:
             raise ValueError("the file is empty")
         return value
@@ -33,14 +33,14 @@ class SecretFile:
         return self._changed_from
 
     def write(self, value: str) -> None:
-        """Replaces what was read for the change; ChangedMeanwhile where another did too."""
+        """Replaces what was read for the change. Raises ChangedMeanwhile if somebody else has."""
         descriptor = os.open(self._path.parent, os.O_RDONLY)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             if self._changed_from is not None and self.read() != self._changed_from:
                 raise ChangedMeanwhile
             self._replace(value)
-            os.fsync(descriptor)  # without this a crash may bring the old name back
+            os.fsync(descriptor)  # without this a crash may bring the old file back
         finally:
             os.close(descriptor)
 

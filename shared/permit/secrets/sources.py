@@ -27,7 +27,7 @@ class SecretChanged(SecretUnavailable):
 
 
 class _Place(Protocol):
-    """What a kind of source can do; each refusal is an OSError or a ValueError."""
+    """What each kind of source can do; every failure is an OSError or a ValueError."""
 
     @property
     def max_age(self) -> float: ...
@@ -52,13 +52,13 @@ class SecretSource:
         self._value: str | None = None
         self._read_at = float("-inf")
         self._tried_at = float("-inf")
-        self._parsed: tuple[object, Any] = (None, None)  # from what, and what came of it
+        self._parsed: tuple[object, Any] = (None, None)  # the value, and what `parse` made of it
 
     def read(self, *, fresh: bool = False) -> str:
         """The value, read again when it has aged; `fresh` reads again now, every 5 s at most.
 
-        The limit keeps whoever invents key ids from hammering the source; after a failure it
-        keeps each request from waiting for the same outage.
+        The limit keeps invented key ids from flooding the source; after a failure it keeps each
+        request from waiting for the same outage.
         """
         now = self._clock()
         due = fresh or not 0 <= now - self._read_at < self._place.max_age
@@ -69,7 +69,7 @@ class SecretSource:
     def parsed(self, parse: Callable[[str], Parsed], *, fresh: bool = False) -> Parsed:
         """What `parse` makes of the value, kept as long as the value stays the same.
 
-        Its MalformedSecret comes with the variable's name.
+        A MalformedSecret that it raises gets the variable's name.
         """
         origin = (parse, self.read(fresh=fresh))
         if self._parsed[0] != origin:
@@ -80,7 +80,7 @@ class SecretSource:
         return self._named(parse, self.read_for_change())
 
     def read_for_change(self) -> str:
-        """The value as it is now, past every cache, or SecretUnavailable: changes build on it."""
+        """The value as it is now, past every cache, for a change. Raises SecretUnavailable."""
         try:
             value = self._place.read_uncached()
         except (OSError, ValueError) as error:

@@ -6,7 +6,7 @@ And their lesser kin: what proves between the two steps of a login that the firs
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -25,6 +25,7 @@ __all__ = [
     "Kind",
     "MalformedSecret",
     "NoSigningKey",
+    "ProofOfSelf",
     "TokenKey",
     "TokenKeys",
     "UnknownKid",
@@ -35,8 +36,10 @@ __all__ = [
 AUDIENCE = "permit"
 _ALGORITHM = "EdDSA"
 _REQUIRED = ["iss", "aud", "sub", "tid", "role", "sv", "iat", "nbf", "exp", "jti"]
+_LARGEST_VERSION = 2**31 - 1  # Postgres's integer
 # Two machines' clocks differ a little; a token must be good the moment it is issued.
 _SKEW = timedelta(seconds=30)
+_LATEST = 2**53  # of a time: whatever reads JSON knows it exactly
 
 
 class Kind(NamedTuple):
@@ -63,6 +66,17 @@ class UnknownKid(InvalidToken):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProofOfSelf:
+    """How the user last showed that it is they, by a login or since."""
+
+    sid: UUID
+    """The session."""
+    auth_time: datetime
+    with_second_factor: bool
+    """`otp` in the claim `amr` (RFC 8176)."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccessClaims:
     sub: UUID
     """The user."""
@@ -71,6 +85,8 @@ class AccessClaims:
     role: str
     sv: int
     """The user's session version, which a change of rights or password raises."""
+    proof: ProofOfSelf | None = None
+    """None in a first step, and in a token of the version before."""
 
 
 def issue(
@@ -82,6 +98,7 @@ def issue(
         "tid": str(claims.tid),
         "role": claims.role,
         "sv": claims.sv,
+        **_proof_claims(claims.proof),
         "iss": issuer,
         "aud": kind.audience,
         "iat": issued_at,
@@ -91,6 +108,16 @@ def issue(
     }
     headers = {"kid": key.kid, "typ": kind.type}
     return jwt.encode(payload, key.private_key, algorithm=_ALGORITHM, headers=headers)
+
+
+def _proof_claims(proof: ProofOfSelf | None) -> dict[str, Any]:
+    if proof is None:
+        return {}
+    return {
+        "sid": str(proof.sid),
+        "auth_time": int(proof.auth_time.timestamp()),
+        "amr": ["pwd", "otp"] if proof.with_second_factor else ["pwd"],
+    }
 
 
 def verify(
@@ -131,7 +158,7 @@ def _find_key(header: Mapping[str, Any], jwks: Mapping[str, Any], kind: Kind) ->
 
 def _require_current(payload: Mapping[str, Any], now: datetime) -> None:
     times = [payload[name] for name in ("iat", "nbf", "exp")]
-    if not all(type(time) is int for time in times):
+    if not all(type(time) is int and abs(time) <= _LATEST for time in times):
         raise InvalidToken
     issued_at, not_before, expires_at = times
     second, skew = now.timestamp(), _SKEW.total_seconds()
@@ -143,8 +170,26 @@ def _parse_claims(payload: Mapping[str, Any]) -> AccessClaims:
     role, session_version = payload["role"], payload["sv"]
     if not isinstance(role, str) or type(session_version) is not int:
         raise InvalidToken
+    if not 0 < session_version <= _LARGEST_VERSION:
+        raise InvalidToken
     try:
-        user, tenant = UUID(payload["sub"]), UUID(payload["tid"])
-    except (ValueError, AttributeError, TypeError) as error:
+        return AccessClaims(
+            sub=UUID(payload["sub"]),
+            tid=UUID(payload["tid"]),
+            role=role,
+            sv=session_version,
+            proof=_parse_proof(payload) if "auth_time" in payload else None,
+        )
+    except (ValueError, AttributeError, TypeError, KeyError, OverflowError, OSError) as error:
         raise InvalidToken from error
-    return AccessClaims(sub=user, tid=tenant, role=role, sv=session_version)
+
+
+def _parse_proof(payload: Mapping[str, Any]) -> ProofOfSelf:
+    auth_time, methods = payload["auth_time"], payload["amr"]
+    if type(auth_time) is not int or auth_time > payload["iat"] or not isinstance(methods, list):
+        raise InvalidToken
+    return ProofOfSelf(
+        sid=UUID(payload["sid"]),
+        auth_time=datetime.fromtimestamp(auth_time, UTC),
+        with_second_factor="otp" in methods,
+    )

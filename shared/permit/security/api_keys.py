@@ -18,10 +18,10 @@ def generate_link_token() -> str:
 
 
 def digest(token: str) -> bytes:
-    """Of any string that a client may send. 256 random bits need no slow hash."""
+    """The hash of any text that a client sends. 256 random bits need no slow hash."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
 
 
 def hint(key: str) -> str:
-    """What a person may recognise a key by."""
+    """A part of the key by which people recognise it."""
     return key[-_HINT:]

@@ -2,6 +2,7 @@
 
 import hashlib
 import secrets
+import unicodedata
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAYLOAD_SYMBOLS = 28
@@ -9,8 +10,9 @@ _SYMBOLS = 30
 _GROUP = 6
 
 _KNOWN = frozenset(ALPHABET)
-# One pass over the text: drop hyphens and spaces, raise the case, read the look-alikes. It has
-# every symbol, and None to drop one: Python looks up a missing or an empty one at an extra cost.
+# One pass over the text: drop hyphens, spaces and controls, raise the case, read the look-alikes.
+# It names every symbol, and None to drop one: missing or empty entries cost Python more. NUL stays:
+# nobody types it.
 _READING = str.maketrans(
     {
         **{symbol: symbol for symbol in ALPHABET},
@@ -18,7 +20,15 @@ _READING = str.maketrans(
         **dict.fromkeys("iIlL", "1"),
         **dict.fromkeys("oO", "0"),
         **dict.fromkeys("- "),
+        **dict.fromkeys((*range(1, ord(" ")), 127)),
     }
+)
+# Unicode's separators, controls, formats and dashes; and what looks like one of them and is filed
+# elsewhere: minus signs, the Japanese long vowel mark, fillers, joiners, variation selectors.
+_DROPPED = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf", "Pd"})
+_DROPPED_TOO = frozenset(
+    "\u02d7\u2043\u2212\u2796\u30fc\u034f\u115f\u1160\u17b4\u17b5\u2800"
+    + "".join(map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 )
 
 
@@ -31,13 +41,18 @@ def generate() -> str:
 
 
 def canonical(text: str) -> str | None:
-    """The 30 canonical symbols, or None when no key reads like this or its check symbols differ."""
-    symbols = text.translate(_READING)
+    """The 30 canonical symbols, or None if this is not a key or its check symbols differ."""
+    symbols = read(text)
     # The alphabet is ASCII, so a look-alike from another script ends here.
     if len(symbols) != _SYMBOLS or not _KNOWN.issuperset(symbols):
         return None
     payload, check = symbols[:_PAYLOAD_SYMBOLS], symbols[_PAYLOAD_SYMBOLS:]
     return symbols if check == _check_symbols(payload) else None
+
+
+def read(text: str) -> str:
+    """The symbols of a key, or of a part of one, as they were meant; what is none stays."""
+    return (text if text.isascii() else _as_ascii(text)).translate(_READING)
 
 
 def digest(canonical_key: str) -> bytes:
@@ -46,8 +61,18 @@ def digest(canonical_key: str) -> bytes:
 
 
 def hint(canonical_key: str) -> str:
-    """What a person may recognise a key by."""
+    """The part of a key by which people recognise it."""
     return canonical_key[-5:]
+
+
+def _as_ascii(text: str) -> str:
+    """In usual widths, without the dashes and blanks that mail and word processors put in."""
+    return "".join(
+        character
+        for character in unicodedata.normalize("NFKC", text)
+        if character.isascii()
+        or (unicodedata.category(character) not in _DROPPED and character not in _DROPPED_TOO)
+    )
 
 
 def _check_symbols(payload: str) -> str:

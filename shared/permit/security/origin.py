@@ -11,7 +11,7 @@ _SHORTEST = 32
 
 
 def parse_origin_secrets(text: str) -> tuple[bytes, ...]:
-    """One value, or two of which either is taken while it changes; separated by blanks."""
+    """One value, or two while it changes, separated by blanks: then either is accepted."""
     values = tuple(value.encode() for value in text.split())
     if not values or any(len(value) < _SHORTEST for value in values):
         raise MalformedSecret(f"the origin secret has a value of fewer than {_SHORTEST} characters")
@@ -25,7 +25,7 @@ def is_proven(headers: Mapping[str, str], secrets: tuple[bytes, ...]) -> bool:
 
 
 def viewer_address(headers: Mapping[str, str]) -> str | None:
-    """Whom CloudFront served, if it says so; believe it only when it has proved itself.
+    """The address that CloudFront served, if it says; trust it only when `is_proven`.
 
     Header names are lower case, as API Gateway's HTTP API sends them.
     """

@@ -31,7 +31,7 @@ def _is_repetition(text: str) -> bool:
 
 @cache
 def _common() -> frozenset[str]:
-    # Imported here: a login that sets no password need not pay for a megabyte of words.
+    # Imported here: a login sets no password, and need not load a megabyte of words.
     from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
     return frozenset(word for words in FREQUENCY_LISTS.values() for word in words)

@@ -1,10 +1,12 @@
 """Passwords: Argon2id for every new hash, bcrypt read so that imported users can sign in.
 
-Unicode: Argon2 hashes see the NFC form (NIST SP 800-63B-4, RFC 8265), so that "é" typed on another
-keyboard is the same password. NFKC would also merge what a person meant to tell apart. A bcrypt
-hash was made elsewhere by rules unknown: it sees the password as typed first, then its NFC form.
+Unicode: a new hash sees the NFC form (NIST SP 800-63B-4, RFC 8265), so that "é" typed on another
+keyboard is the same password. NFKC would also merge what a person meant to tell apart. An imported
+hash was made elsewhere, perhaps of the decomposed form or of the password as it was typed: those
+are tried as well, where they differ.
 """
 
+import base64
 import logging
 import re
 import unicodedata
@@ -13,7 +15,7 @@ from typing import NoReturn
 import argon2
 import bcrypt
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
-from argon2.low_level import Type
+from argon2.low_level import Type, hash_secret
 
 from permit.security.password_rules import UnacceptablePassword, require_acceptable
 
@@ -23,6 +25,7 @@ __all__ = [
     "WrongPassword",
     "check_needs_rehash",
     "hash",
+    "hashes_by",
     "is_bcrypt",
     "require_acceptable",
     "verify",
@@ -51,7 +54,8 @@ _logger = logging.getLogger(__name__)
 _BCRYPT = re.compile(
     r"\$2[aby]\$(?:0[4-9]|1[0-5])\$[./A-Za-z0-9]{21}[.Oeu][./A-Za-z0-9]{30}[.CGKOSWaeimquy26]"
 )
-_BCRYPT_LONGEST = 72
+_BCRYPT_LONGEST = 72  # bytes
+_BCRYPT_SALT = 29  # symbols, kind and cost included
 
 
 class WrongPassword(Exception):
@@ -60,7 +64,7 @@ class WrongPassword(Exception):
 
 def hash(password: str) -> str:
     """A new Argon2id hash, with its parameters and salt inside."""
-    return _hasher.hash(_normalised(password))
+    return _hasher.hash(_composed(password))
 
 
 def verify(stored: str, password: str) -> bool:
@@ -76,6 +80,8 @@ def verify_dummy(password: str) -> NoReturn:
     Hashing is the same work as verifying, with today's parameters, and needs no stored dummy.
     """
     hash(password)
+    for form in _argon2_forms(password)[1:]:
+        _hasher.hash(form)
     raise WrongPassword
 
 
@@ -89,29 +95,70 @@ def is_bcrypt(stored: str) -> bool:
     return _BCRYPT.fullmatch(stored) is not None
 
 
+def hashes_by(recipe: str, password: str) -> list[str]:
+    """What the stored hash is if this is its password: one for each form that `verify` would try.
+
+    For a caller who may not see the hash. The recipe is that hash with a digest of zeros, which
+    keeps its kind, its parameters and its salt.
+    """
+    if not recipe.startswith("$argon2"):
+        salt = recipe[:_BCRYPT_SALT].encode("ascii")
+        return [bcrypt.hashpw(form, salt).decode("ascii") for form in _bcrypt_forms(password)]
+    parameters = argon2.extract_parameters(recipe)
+    salt = recipe.split("$")[-2]
+    return [
+        hash_secret(
+            form,
+            base64.b64decode(salt + "=" * (-len(salt) % 4)),
+            time_cost=parameters.time_cost,
+            memory_cost=parameters.memory_cost,
+            parallelism=parameters.parallelism,
+            hash_len=parameters.hash_len,
+            type=parameters.type,
+            version=parameters.version,
+        ).decode("ascii")
+        for form in _argon2_forms(password)
+    ]
+
+
 def _verify_argon2(stored: str, password: str) -> bool:
-    try:
-        return _hasher.verify(stored, _normalised(password))
-    except VerifyMismatchError:
-        raise WrongPassword from None
-    except (InvalidHashError, VerificationError, UnicodeEncodeError):
-        _logger.error("a stored Argon2 hash is malformed")
-        raise WrongPassword from None
+    for form in _argon2_forms(password):
+        try:
+            return _hasher.verify(stored, form)
+        except VerifyMismatchError:
+            continue
+        except (InvalidHashError, VerificationError, UnicodeEncodeError):
+            _logger.error("a stored Argon2 hash is malformed")
+            break
+    raise WrongPassword
 
 
 def _verify_bcrypt(stored: str, password: str) -> bool:
     if not is_bcrypt(stored):
         _logger.error("a stored password hash is neither Argon2 nor bcrypt")
         raise WrongPassword
-    for candidate in dict.fromkeys((_encoded(password), _normalised(password))):
-        # bcrypt ignores what follows: a longer password must be refused, not cut.
-        if len(candidate) <= _BCRYPT_LONGEST and bcrypt.checkpw(candidate, stored.encode("ascii")):
-            return True
+    if any(bcrypt.checkpw(form, stored.encode("ascii")) for form in _bcrypt_forms(password)):
+        return True
     raise WrongPassword
 
 
-def _normalised(password: str) -> bytes:
+def _argon2_forms(password: str) -> list[bytes]:
+    """Ours is the first, and for most passwords the only one."""
+    return list(dict.fromkeys((_composed(password), _decomposed(password))))
+
+
+def _bcrypt_forms(password: str) -> list[bytes]:
+    forms = dict.fromkeys((_encoded(password), _composed(password), _decomposed(password)))
+    # bcrypt ignores what follows: a longer password must be refused, not cut.
+    return [form for form in forms if len(form) <= _BCRYPT_LONGEST]
+
+
+def _composed(password: str) -> bytes:
     return _encoded(unicodedata.normalize("NFC", password))
+
+
+def _decomposed(password: str) -> bytes:
+    return _encoded(unicodedata.normalize("NFD", password))
 
 
 def _encoded(password: str) -> bytes:

@@ -17,12 +17,12 @@ from permit.security.jwk import PublicJwk, b64url_encode, public_jwk
 PROOF_TYPE = "permit-proof+jwt"
 USAGE_TYPE = "permit-usage+jwt"
 _SEED_BYTES = 32
-# NaN and Infinity are not JSON: Python would write them and another parser would stumble.
+# NaN and Infinity are not JSON: Python would write them, and other parsers refuse them.
 _JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 class ProofKey:
-    """A private signing key. What rests in the database is its seed, sealed."""
+    """A private signing key. The database stores its seed, sealed."""
 
     def __init__(self, seed: bytes) -> None:
         if len(seed) != _SEED_BYTES:
@@ -64,7 +64,7 @@ def sign(key: ProofKey, claims: Mapping[str, object]) -> str:
 
 
 def sign_usage(key: ProofKey, claims: Mapping[str, object]) -> str:
-    """The same of a usage: by its type it passes for no proof of a licence."""
+    """The same for a usage. Its `typ` differs, so that it cannot pass for a check's proof."""
     return _sign(key, _encode({"alg": "EdDSA", "kid": key.kid, "typ": USAGE_TYPE}), claims)
 
 

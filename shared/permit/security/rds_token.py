@@ -19,7 +19,7 @@ _NO_BODY = hashlib.sha256(b"").hexdigest()
 
 @dataclass(frozen=True, kw_only=True)
 class Credentials:
-    """The function's own, which sign its requests to AWS."""
+    """The function's own credentials, which sign its requests to AWS."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
@@ -53,7 +53,7 @@ def sign(
 
 
 def _query(user: str, credential: str, time: str, session_token: str | None) -> str:
-    """The canonical query string, whose parameters Signature Version 4 wants sorted."""
+    """The canonical query string: Signature Version 4 requires sorted parameters."""
     parameters = {
         "Action": "connect",
         "DBUser": user,

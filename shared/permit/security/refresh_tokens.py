@@ -12,5 +12,5 @@ def generate() -> str:
 
 
 def digest(token: str) -> bytes:
-    """Of any string that a client may send; a lone surrogate simply matches nothing."""
+    """The hash of any text that a client sends; a lone surrogate simply matches nothing."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()

@@ -20,7 +20,7 @@ _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 
 class UnknownMasterKey(LookupError):
-    """What is sealed names a version that these master keys lack: they may be out of date."""
+    """The sealed data names a version that these master keys lack: they may be out of date."""
 
 
 class SealBroken(Exception):
@@ -75,7 +75,7 @@ class MasterKeys:
             raise SealBroken("the seal does not fit these bytes, tenant and key") from None
 
     def with_new_version(self) -> Self:
-        """With a further version, which nothing is sealed under until it is made current."""
+        """With one more version, which seals nothing until it is made current."""
         version = str(max(map(int, self.keys)) + 1)
         keys = {**self.keys, version: secrets.token_bytes(32)}
         return type(self)(current_version=self.current_version, keys=keys)

@@ -9,6 +9,8 @@ from datetime import datetime
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
+from permit.folding import read_symbols
+
 SECRET_BYTES = 20  # RFC 4226, section 4: as long as the hash
 STEP = 30  # seconds
 DIGITS = 6
@@ -35,8 +37,9 @@ def provisioning_uri(secret: bytes, *, account: str) -> str:
 def matching_step(secret: bytes, code: str, now: datetime) -> int | None:
     """The time step that this is the code of, or None. A caller accepts each step once."""
     totp, present = _totp(secret), int(now.timestamp()) // STEP
+    given = read_symbols(code).encode("utf-8", "surrogatepass")
     for step in (present + offset for offset in _NEIGHBOURS):
-        if hmac.compare_digest(totp.generate(step * STEP), code.encode("utf-8", "surrogatepass")):
+        if hmac.compare_digest(totp.generate(step * STEP), given):
             return step
     return None
 
@@ -48,7 +51,7 @@ def generate_recovery_codes() -> list[str]:
 
 def recovery_digest(code: str) -> bytes:
     """What is stored of a code, read without regard to case, hyphens and spaces."""
-    canonical = code.lower().replace("-", "").replace(" ", "")
+    canonical = read_symbols(code).lower()
     return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).digest()
 
 

@@ -22,8 +22,9 @@ def parse_throttle_key(text: str) -> bytes:
     return parse_key(text, what="the throttle key")
 
 
-def throttle_keys(secret: bytes, *, email: str, address: str) -> ThrottleKeys:
-    account, origin = fold_email(email), network(address)
+def throttle_keys(secret: bytes, *, account: str, address: str) -> ThrottleKeys:
+    """`account` is an email, in any form that folds to the same, or a user's id."""
+    account, origin = fold_email(account), network(address)
     return ThrottleKeys(
         pair=_digest(secret, "pair", account, origin),
         account=_digest(secret, "account", account),

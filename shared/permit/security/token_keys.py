@@ -20,7 +20,7 @@ _CACHED = timedelta(minutes=5)
 
 
 class NoSigningKey(RuntimeError):
-    """No token key's time has come: login cannot work until there is one."""
+    """No token key signs yet: logins cannot work until one does."""
 
     def __init__(self) -> None:
         super().__init__("PERMIT_TOKEN_KEYS holds no key that signs yet: run rotate-token-key")
@@ -65,28 +65,28 @@ class TokenKeys:
         return json.dumps({"keys": keys})
 
     def signer(self, now: datetime) -> TokenKey:
-        """The newest whose time has come, or NoSigningKey."""
+        """The newest key that signs already. Raises NoSigningKey."""
         for key in reversed(self.keys):
             if key.signs_from <= now:
                 return key
         raise NoSigningKey
 
     def jwks(self, now: datetime) -> JwkSet:
-        """The keys whose tokens may still be alive, and those that are yet to sign."""
+        """The keys whose tokens may still be valid, and those that sign later."""
         return {"keys": [key.public_jwk for key in self.living(now)]}
 
     def rotated(self, now: datetime, *, published_before: timedelta = timedelta(hours=1)) -> Self:
-        """With a new key, without those whose last token has expired.
+        """With a new key, and without those whose last token has expired.
 
-        The new key is published before it signs, so that whoever verifies knows it in time;
-        only a first one, without which nobody can log in, signs at once.
+        The new key is published before it signs, so that verifiers know it in time. Only the
+        first key signs at once, because without it nobody can log in.
         """
         signs_from = now + published_before if self.has_signer(now) else now
         new = TokenKey(seed=secrets.token_bytes(32), signs_from=signs_from)
         return type(self)(keys=_ordered([*self.living(now), new]))
 
     def without(self, kid: str, now: datetime) -> Self:
-        """For a key that has leaked; one that signs at once comes in where no other does."""
+        """Without a leaked key. If no other key signs, a new one is added that signs at once."""
         kept = type(self)(keys=tuple(key for key in self.keys if key.kid != kid))
         return kept if kept.has_signer(now) else kept.rotated(now)
 
@@ -98,7 +98,7 @@ class TokenKeys:
         return {key.kid for key in self.keys}
 
     def living(self, now: datetime) -> list[TokenKey]:
-        """The keys whose last token has not expired, and those that are yet to sign."""
+        """The keys whose last token has not expired, and those that sign later."""
         return [
             key
             for key, successor in zip_longest(self.keys, self.keys[1:])

@@ -9,7 +9,7 @@ _SIGNED = ("proof", "access_token")
 
 
 def comparable(body: dict[str, Any]) -> dict[str, Any]:
-    """The body without what every answer has anew; of what is signed, the names of the claims."""
+    """The body without what differs in every answer; of the proof, only the names of the claims."""
     kept = {name: value for name, value in body.items() if name not in _CHANGING}
     return {**kept, **{name: _claims(kept[name]) for name in _SIGNED if name in kept}}
 

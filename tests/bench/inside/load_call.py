@@ -1,4 +1,4 @@
-"""Of the check its database call alone, under load."""
+"""The check's database call alone, under load."""
 
 import hashlib
 

@@ -14,7 +14,7 @@ from permit.paging import Place
 def list_devices(
     database: Database, tenant_id: UUID, licence_id: UUID, state: str | None, place: Place
 ) -> list[Device]:
-    """A floating seat whose time is up counts as lapsed, before it is marked so."""
+    """A floating seat whose time is up counts as lapsed even before it is marked so."""
     return database.fetch_all(
         Device,
         """
@@ -58,7 +58,7 @@ def find_device(
 
 
 def seat_device(database: Database, licence_id: UUID, device: DeviceSent) -> Seating:
-    """By hand: whatever the policy's activation says, within the limit and the overage."""
+    """By hand: within the limit and the overage, whatever the policy's `activation` is."""
     seating = database.fetch_one(
         Seating,
         """
@@ -119,7 +119,7 @@ def set_state(
 
 
 def list_usage(database: Database, tenant_id: UUID, licence_id: UUID) -> list[MeterUsage]:
-    """Of each meter of the licence, in the period that is now."""
+    """What each meter of the licence has used in the present period."""
     return database.fetch_all(
         MeterUsage,
         """
@@ -141,7 +141,7 @@ def list_usage(database: Database, tenant_id: UUID, licence_id: UUID) -> list[Me
 
 
 def reset_usage(database: Database, tenant_id: UUID, licence_id: UUID, meter: str) -> None:
-    """In every period; only the present one counts."""
+    """Sets every period to 0; only the present one matters."""
     database.execute(
         """
         UPDATE permit.usage

@@ -22,9 +22,9 @@ _SENT: tuple[LiteralString, ...] = (
     *("holder_name_folded", "holder_email_folded", "holder_reference_folded"),
     *PLAIN,
 )
-# With those that the policy decides where they are not sent.
+# With the two that the policy decides if they are not sent.
 _TERMS: LiteralString = ", ".join(("starts_at", "expires_at", *_SENT))
-# Of a licence l, its policy p and its product. In the column max_devices -1 is no limit.
+# Of a licence l, its policy p and its product. In the column max_devices, -1 means no limit.
 _COLUMNS: LiteralString = """
     l.id, l.key_hint, product.code AS product, l.product_id, l.policy_id,
     json_build_object('name', l.holder_name, 'email', l.holder_email,
@@ -46,7 +46,7 @@ _RULES: LiteralString = """
       JOIN permit.products AS product
         ON product.tenant_id = l.tenant_id AND product.id = l.product_id
 """
-# What a statement answers that has changed a licence, as `l` of its WITH.
+# The answer of a statement that has changed a licence, which its WITH calls `l`.
 _CHANGED: LiteralString = "SELECT" + _COLUMNS + " FROM l" + _RULES
 
 
@@ -64,7 +64,7 @@ class LicenceFilter:
 def insert_licences(
     database: Database, tenant_id: UUID, sent: Sequence[dict[str, Any]]
 ) -> list[Issued]:
-    """Of each its terms by name, key_hash (in hexadecimal) and key_hint; answered in their order.
+    """Each has its terms by name, key_hash (in hexadecimal) and key_hint; answered in order.
 
     Where the policy starts on issue, the term begins now. One that cannot be issued is refused,
     and the caller ends the transaction: 'policy' (there is none), 'archived' (its product),
@@ -74,7 +74,7 @@ def insert_licences(
         Issued,
         """
         WITH rules AS (
-            -- Locked, so that none stops counting devices while a licence begins to.
+            -- Locked: a policy must not stop counting devices while a licence with a limit is made.
             SELECT id, product_id, starts, duration, device_required
               FROM permit.policies
              WHERE tenant_id = %(tenant_id)s AND id = ANY (%(policy_ids)s)
@@ -155,7 +155,7 @@ def lock_licence(database: Database, tenant_id: UUID, licence_id: UUID) -> Licen
     """The lock under which seats are taken: hold it to change a device's state."""
     return database.fetch_one(
         Licence,
-        # Locked before it is joined: whoever waits for the lock finds the policy that it has then.
+        # Locked before the join: whoever has waited for the lock sees the policy of that moment.
         """
         WITH l AS (
             SELECT *
@@ -170,7 +170,7 @@ def lock_licence(database: Database, tenant_id: UUID, licence_id: UUID) -> Licen
 
 
 def find_by_key(database: Database, tenant_id: UUID, key_hash: bytes) -> Licence | None:
-    """Whose key this is or was."""
+    """The licence that has or had this key."""
     return database.fetch_one(
         Licence,
         "SELECT"
@@ -188,7 +188,7 @@ def find_by_key(database: Database, tenant_id: UUID, key_hash: bytes) -> Licence
 def list_licences(
     database: Database, tenant_id: UUID, wanted: LicenceFilter, place: Place
 ) -> list[Licence]:
-    """A holder is found by how his name, email or reference begins, q within them; both folded."""
+    """`holder` is how a name, email or reference begins, `q` any part of them; both folded."""
     return database.fetch_all(
         Licence,
         "SELECT"
@@ -209,7 +209,7 @@ def list_licences(
                 OR %(status)s = permit.licence_status(
                        l.revoked_at, l.suspended_at, l.starts_at, l.expires_at, p.grace_interval,
                        permit.clock())
-                   -- The same again, for the few: a partial index each.
+                   -- Repeated, so that the two partial indexes can be used.
                    AND (%(status)s <> 'revoked' OR l.revoked_at IS NOT NULL)
                    AND (%(status)s <> 'suspended' OR l.suspended_at IS NOT NULL))
            AND (%(expires_before)s::timestamptz IS NULL OR l.expires_at < %(expires_before)s)
@@ -311,7 +311,7 @@ def set_renewed(
              WHERE tenant_id = %(tenant_id)s AND id = %(licence_id)s
                FOR NO KEY UPDATE
         ), l AS (
-            -- Of the row as it is when its lock is had: two renewals at once are two.
+            -- Reads the row after it is locked: of two renewals at once, both count.
             UPDATE permit.licences AS r
                SET expires_at = coalesce(%(expires_at)s::timestamptz,
                                          greatest(r.expires_at, permit.clock())
@@ -372,7 +372,7 @@ def replace_key(
 def set_terms(
     database: Database, tenant_id: UUID, licence_id: UUID, terms: dict[str, Any]
 ) -> Licence | None:
-    """All of them, by name, under the licence's lock. The caller has seen that they fit."""
+    """All of them, by name. The caller holds the licence's lock and has checked that they fit."""
     return database.fetch_one(
         Licence,
         """
@@ -395,7 +395,7 @@ def set_terms(
 
 
 def _stored(terms: dict[str, Any]) -> dict[str, Any]:
-    """By column: the holder in parts, each with what it is found by; no limit of devices as -1."""
+    """By column: the holder's parts, each also folded for searches; unlimited devices as -1."""
     holder: dict[str, str | None] = terms["holder"]
     is_unlimited = terms["max_devices"] == "unlimited"
     return to_jsonable_python(

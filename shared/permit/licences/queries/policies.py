@@ -12,7 +12,7 @@ from permit.licences.rows import Policy
 from permit.licences.terms import PolicyTerms
 from permit.paging import Place
 
-# Terms that are stored, answered and exported as they are sent; `unique` is a word of SQL's own.
+# Terms that are stored, answered and exported as they are sent; `unique` is SQL's own word.
 PLAIN: tuple[LiteralString, ...] = (
     *("name", "duration", "starts", "on_expiry", "grace", "max_devices", "overage"),
     *("device_required", "activation", "seat_ttl", "matching", "lease", "entitlements"),
@@ -84,7 +84,7 @@ def find_policy(database: Database, tenant_id: UUID, policy_id: UUID) -> Policy 
 
 
 def lock_policy(database: Database, tenant_id: UUID, policy_id: UUID) -> Policy | None:
-    """To change it: what it is now stays until then."""
+    """Locked for a change: nobody else can change it first."""
     return database.fetch_one(
         Policy,
         "SELECT"
@@ -101,7 +101,7 @@ def lock_policy(database: Database, tenant_id: UUID, policy_id: UUID) -> Policy 
 def set_terms(
     database: Database, tenant_id: UUID, policy_id: UUID, terms: PolicyTerms
 ) -> Policy | None:
-    """None where a licence counts devices of its own and the new terms would require none."""
+    """None where a licence has its own limit of devices and the new terms require no device."""
     return database.fetch_one(
         Policy,
         """

@@ -30,7 +30,7 @@ def insert_product(database: Database, tenant_id: UUID, *, code: str, name: str)
         if error.diag.constraint_name == "products_code_key":
             raise ProductCodeTaken from None
         raise
-    except psycopg.errors.ForeignKeyViolation:  # its only one: there is no such tenant
+    except psycopg.errors.ForeignKeyViolation:  # its only foreign key: there is no such tenant
         raise NotFound from None
     assert product is not None  # noqa: S101 (an insert that returns answers a row)
     return product

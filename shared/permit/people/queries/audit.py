@@ -26,7 +26,7 @@ def list_events(
         AuditEvent,
         """
         SELECT e.id, e.occurred_at,
-               json_build_object('kind', e.actor_kind, 'id', e.actor_id,
+               json_build_object('kind', coalesce(e.actor_means, e.actor_kind), 'id', e.actor_id,
                                  'name', coalesce(u.name, u.email, k.name)) AS actor,
                e.action,
                json_build_object('kind', e.subject_kind, 'id', e.subject_id) AS subject,

@@ -1,30 +1,31 @@
 """How a transaction becomes a tenant's."""
 
 from typing import Any
-from uuid import UUID
 
 from psycopg.types.json import Jsonb
 
 from permit.db import Database
-from permit.people.rows import EnteredWithKey
+from permit.people.rows import EnteredWithKey, EnteredWithToken
+from permit.security.access_tokens import AccessClaims
 
 
 def enter(
-    database: Database,
-    tenant_id: UUID,
-    user_id: UUID,
-    session_version: int,
-    request: dict[str, Any],
-) -> str | None:
-    """The user's role as it is now; None where the token's rights have ended."""
-    return database.fetch_value(
+    database: Database, claims: AccessClaims, request: dict[str, Any]
+) -> EnteredWithToken | None:
+    """The user as they are now; None where the token's rights have ended."""
+    return database.fetch_one(
+        EnteredWithToken,
         """
-        SELECT permit.enter(%(tenant_id)s, %(user_id)s, %(session_version)s, %(request)s)
+        SELECT role, has_second_factor, must_enrol
+          FROM permit.enter_with_token(
+               %(tenant_id)s, %(user_id)s, %(session_version)s, %(session_id)s, %(request)s)
+         WHERE role IS NOT NULL
         """,
         {
-            "tenant_id": tenant_id,
-            "user_id": user_id,
-            "session_version": session_version,
+            "tenant_id": claims.tid,
+            "user_id": claims.sub,
+            "session_version": claims.sv,
+            "session_id": claims.proof.sid if claims.proof else None,
             "request": Jsonb(request),
         },
     )

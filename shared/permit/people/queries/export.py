@@ -20,7 +20,8 @@ def _members(columns: Iterable[LiteralString]) -> LiteralString:
 EXPORTS: dict[str, LiteralString] = {
     "tenant": """
         SELECT t.id, json_build_object(
-                   'id', t.id, 'name', t.name, 'created_at', t.created_at) AS item
+                   'id', t.id, 'name', t.name, 'created_at', t.created_at,
+                   'requires_second_factor', t.requires_second_factor) AS item
           FROM permit.tenants AS t
          WHERE t.id > %(after)s ORDER BY t.id LIMIT %(at_most)s
     """,
@@ -35,7 +36,8 @@ EXPORTS: dict[str, LiteralString] = {
     "session": """
         SELECT s.id, json_build_object(
                    'id', s.id, 'user_id', s.user_id, 'created_at', s.created_at,
-                   'expires_at', s.expires_at, 'ended_at', s.ended_at) AS item
+                   'expires_at', s.expires_at, 'ended_at', s.ended_at,
+                   'with_second_factor', s.with_second_factor) AS item
           FROM permit.sessions AS s
          WHERE s.id > %(after)s ORDER BY s.id LIMIT %(at_most)s
     """,
@@ -109,7 +111,8 @@ EXPORTS: dict[str, LiteralString] = {
     """,
     "audit_event": """
         SELECT e.id, json_build_object(
-                   'id', e.id, 'occurred_at', e.occurred_at, 'actor_kind', e.actor_kind,
+                   'id', e.id, 'occurred_at', e.occurred_at,
+                   'actor_kind', coalesce(e.actor_means, e.actor_kind),
                    'actor_id', e.actor_id, 'action', e.action, 'subject_kind', e.subject_kind,
                    'subject_id', e.subject_id, 'changes', e.changes, 'reason', e.reason,
                    'request_id', e.request_id, 'address', e.address) AS item

@@ -36,7 +36,7 @@ def insert_user(
             {"tenant_id": tenant_id, "email": email, "role": role, "password_hash": password_hash},
         )
     except psycopg.errors.UniqueViolation as error:
-        if error.diag.constraint_name == "users_email_key":
+        if error.diag.constraint_name in ("users_email_key", "users_accepted_email_key"):
             raise EmailTaken from None
         raise
 

@@ -1,4 +1,4 @@
-"""The people of a tenant as they see each other, and what each does about himself."""
+"""The people of a tenant as they see each other, and what each does about their own account."""
 
 from collections.abc import Sequence
 from typing import Any, LiteralString
@@ -10,7 +10,8 @@ from psycopg.types.json import Jsonb
 from permit.db import Database
 from permit.paging import Place
 from permit.people.refusals import EmailTaken
-from permit.people.rows import LinkedUser, ProofOfSelf, SealedFactor, User
+from permit.people.rows import LinkedUser, PasswordAdmission, SealedFactor, User
+from permit.people.throttles import Attempt
 
 _COLUMNS: LiteralString = """
     u.id, u.email, u.name, u.role,
@@ -57,7 +58,7 @@ def insert_invited(
     token_hash: bytes,
     hours: int,
 ) -> LinkedUser:
-    """With a link that is good for so long. Raises EmailTaken."""
+    """With a link that is good for so long. Raises EmailTaken: invited here, or a user here."""
     try:
         invited = database.fetch_one(
             LinkedUser,
@@ -106,7 +107,7 @@ def insert_link(
     token_hash: bytes,
     hours: int,
 ) -> LinkedUser | None:
-    """None where there is no such user; without a link where his state or role does not fit."""
+    """None where there is no such user; without a link where their state or role does not fit."""
     return database.fetch_one(
         LinkedUser,
         """
@@ -150,7 +151,7 @@ def find_link(database: Database, token_hash: bytes, kind: str) -> str | None:
     )
 
 
-def use_link(
+def redeem_link(
     database: Database,
     token_hash: bytes,
     kind: str,
@@ -158,10 +159,12 @@ def use_link(
     password_hash: str,
     name: str | None,
     request: dict[str, Any],
-) -> bool:
+) -> str | None:
+    """Why not: 'invalid', or 'taken' by who signs in with the email elsewhere."""
     return database.fetch_value(
         """
-        SELECT permit.use_link(%(token_hash)s, %(kind)s, %(password_hash)s, %(name)s, %(request)s)
+        SELECT permit.redeem_link(
+            %(token_hash)s, %(kind)s, %(password_hash)s, %(name)s, %(request)s)
         """,
         {
             "token_hash": token_hash,
@@ -195,38 +198,38 @@ def set_name(database: Database, tenant_id: UUID, user_id: UUID, name: str | Non
     )
 
 
-def admit_proof_of_self(
-    database: Database,
-    *,
-    keys: Sequence[bytes],
-    free_attempts: Sequence[int],
-    delay_caps: Sequence[int],
-) -> ProofOfSelf:
-    """Counts the attempt and fetches what verifies it, or says how long to wait."""
-    proof = database.fetch_one(
-        ProofOfSelf,
+def admit_own_password(database: Database, attempt: Attempt) -> PasswordAdmission:
+    """Counts the attempt and fetches how the password is hashed, or says how long to wait."""
+    admission = database.fetch_one(
+        PasswordAdmission,
         """
-        SELECT retry_after, email, password_hash
-          FROM permit.admit_proof_of_self(
+        SELECT retry_after, is_known_place, recipe
+          FROM permit.admit_own_password(
                %(keys)s, %(free_attempts)s::integer[], %(delay_caps)s::integer[])
         """,
-        {
-            "keys": list(keys),
-            "free_attempts": list(free_attempts),
-            "delay_caps": list(delay_caps),
-        },
+        attempt.parameters(),
     )
-    assert proof is not None  # noqa: S101 (the door always answers one row)
-    return proof
+    assert admission is not None  # noqa: S101 (the door always answers one row)
+    return admission
 
 
-def change_own_password(
-    database: Database, *, old_hash: str, new_hash: str, forget_keys: Sequence[bytes]
+def replace_own_password(
+    database: Database,
+    *,
+    present: Sequence[str],
+    new_hash: str,
+    places: Sequence[bytes],
+    others: Sequence[bytes],
 ) -> bool:
-    """Whether the old one still was his; ends his sessions."""
+    """Whether one of these was the present one's hash; ends the user's sessions."""
     return database.fetch_value(
-        "SELECT permit.change_own_password(%(old_hash)s, %(new_hash)s, %(keys)s)",
-        {"old_hash": old_hash, "new_hash": new_hash, "keys": list(forget_keys)},
+        "SELECT permit.replace_own_password(%(present)s, %(new_hash)s, %(places)s, %(others)s)",
+        {
+            "present": list(present),
+            "new_hash": new_hash,
+            "places": list(places),
+            "others": list(others),
+        },
     )
 
 
@@ -235,7 +238,7 @@ def find_factor(database: Database, tenant_id: UUID, user_id: UUID) -> SealedFac
         SealedFactor,
         """
         SELECT totp_sealed AS sealed, totp_master_version AS master_version,
-               totp_confirmed_at IS NOT NULL AS is_confirmed, totp_used_step AS used_step, email
+               totp_confirmed_at IS NOT NULL AS is_confirmed
           FROM permit.users
          WHERE tenant_id = %(tenant_id)s AND id = %(user_id)s AND totp_sealed IS NOT NULL
            FOR NO KEY UPDATE
@@ -265,59 +268,29 @@ def set_factor(
     )
 
 
-def confirm_factor(
-    database: Database,
-    tenant_id: UUID,
-    user_id: UUID,
-    *,
-    step: int,
-    recovery_hashes: Sequence[bytes],
-) -> None:
+def confirm_factor(database: Database, *, step: int, recovery_hashes: Sequence[bytes]) -> None:
     """From now it is asked for at login. The caller holds the user's lock."""
-    database.execute(
-        """
-        WITH confirmed AS (
-            UPDATE permit.users
-               SET totp_confirmed_at = permit.clock(), totp_used_step = %(step)s
-             WHERE tenant_id = %(tenant_id)s AND id = %(user_id)s
-        )
-        INSERT INTO permit.recovery_codes (tenant_id, user_id, code_hash)
-        SELECT %(tenant_id)s, %(user_id)s, code_hash
-          FROM unnest(%(recovery_hashes)s::bytea[]) AS code_hash
-        """,
-        {
-            "tenant_id": tenant_id,
-            "user_id": user_id,
-            "step": step,
-            "recovery_hashes": list(recovery_hashes),
-        },
+    database.fetch_value(
+        "SELECT permit.confirm_second_factor(%(step)s, %(recovery_hashes)s)",
+        {"step": step, "recovery_hashes": list(recovery_hashes)},
     )
 
 
-def remove_factor(database: Database, tenant_id: UUID, user_id: UUID) -> None:
-    """With its recovery codes."""
-    database.execute(
-        """
-        WITH codes AS (
-            DELETE FROM permit.recovery_codes
-             WHERE tenant_id = %(tenant_id)s AND user_id = %(user_id)s
-        )
-        UPDATE permit.users
-           SET totp_sealed = NULL, totp_master_version = NULL, totp_confirmed_at = NULL,
-               totp_used_step = NULL
-         WHERE tenant_id = %(tenant_id)s AND id = %(user_id)s
-        """,
-        {"tenant_id": tenant_id, "user_id": user_id},
+def remove_factor(database: Database, user_id: UUID) -> str | None:
+    """With its recovery codes. Why not: 'missing', 'above' or 'off'."""
+    return database.fetch_value(
+        "SELECT permit.remove_second_factor(%(user_id)s)", {"user_id": user_id}
     )
 
 
-def use_recovery_code(database: Database, tenant_id: UUID, user_id: UUID, code_hash: bytes) -> bool:
-    """Whether it was one; it serves once."""
-    used = database.execute(
-        """
-        DELETE FROM permit.recovery_codes
-         WHERE tenant_id = %(tenant_id)s AND user_id = %(user_id)s AND code_hash = %(code_hash)s
-        """,
-        {"tenant_id": tenant_id, "user_id": user_id, "code_hash": code_hash},
+def is_factor_required(database: Database, tenant_id: UUID) -> bool:
+    return database.fetch_value(
+        "SELECT requires_second_factor FROM permit.tenants WHERE id = %(tenant_id)s",
+        {"tenant_id": tenant_id},
     )
-    return used == 1
+
+
+def require_factor(database: Database, *, is_required: bool) -> None:
+    database.fetch_value(
+        "SELECT permit.require_second_factor(%(is_required)s)", {"is_required": is_required}
+    )

@@ -1,0 +1,64 @@
+"""What people type and paste: one reader for each kind of thing."""
+
+import unicodedata
+
+import pytest
+
+from permit.folding import fold_email, read_email, read_symbols
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "jürgen@example.com",
+        unicodedata.normalize("NFD", "jürgen@example.com"),
+        "JÜRGEN@Example.COM",
+        unicodedata.normalize("NFD", "JÜRGEN@EXAMPLE.COM"),
+        "  jürgen@example.com\n",
+        "\ufeffjürgen@example.com",
+        "jürgen@example.com\u200b",
+        "\u00a0jürgen@exam\u00adple.com\u2003",
+    ],
+)
+def test_an_email_is_one_however_it_is_typed(typed: str) -> None:
+    """Composed or not, in capitals, with blanks around it and what nobody sees."""
+    assert "jürgen@example.com" == fold_email(typed)
+
+
+def test_emails_are_told_apart() -> None:
+    """Letters that only look alike are others; a blank within is kept, to be refused."""
+    assert fold_email("jurgen@example.com") != fold_email("jürgen@example.com")
+    assert "j urgen@example.com" == read_email("j urgen@example.com")
+
+
+@pytest.mark.parametrize(
+    "text", ["ǰ@example.com", "J\u030c@example.com", "ΐ@example.com", "ß@x.de"]
+)
+def test_folding_twice_changes_nothing(text: str) -> None:
+    """Case-folding takes some letters apart: they are composed again."""
+    assert fold_email(text) == fold_email(fold_email(text)) == fold_email(text.upper().lower())
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "123456",
+        "123 456",
+        "123-456",
+        "123\u2013456",
+        " 123\u00a0456\r\n",
+        "\u200b123\u200d456\ufeff",
+        "１２３４５６",
+        "١٢٣٤٥٦",
+    ],
+)
+def test_a_code_is_read_as_it_was_meant(typed: str) -> None:
+    """As authenticators show it, as it is pasted, and in the digits of another keyboard."""
+    assert "123456" == read_symbols(typed)
+
+
+def test_symbols_that_differ_stay_different() -> None:
+    """Nothing but blanks, dashes and what nobody sees is dropped."""
+    assert "12345" == read_symbols("12345")
+    assert "abcd2345" == read_symbols("abcd-2345")
+    assert "1.5" == read_symbols("1.5")
