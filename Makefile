@@ -214,7 +214,7 @@ bench: setup ## The figures of docs/performance.md
 	$(BIN)/python -m tests.bench
 
 .PHONY: bench-large
-bench-large: setup ## The check among 10,000,000 licences; an hour, 30 GB of disk
+bench-large: setup ## The check among 10,000,000 licences: 15 minutes, 25 GB of disk
 	$(BIN)/python -m tests.bench.large
 
 .PHONY: clean

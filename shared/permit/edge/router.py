@@ -1,7 +1,6 @@
 """Which handler answers a method and path: static paths come before paths with ids.
 
-Our own, because importing Powertools' resolver takes a sixth of a cold check and asking it a tenth
-of a warm one (docs/performance.md).
+Our own: what Powertools' resolver costs a cold start and each check is in docs/performance.md.
 """
 
 import re
