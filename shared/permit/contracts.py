@@ -255,10 +255,15 @@ def read_instant(value: object) -> datetime:
 
 
 def _is_storable(instant: datetime) -> bool:
+    return has_storable_offset(instant) and 1970 <= instant.year < 9000
+
+
+def has_storable_offset(instant: datetime) -> bool:
+    """Whether Postgres reads the time's offset; a time without one has none to read."""
     offset = instant.utcoffset()
-    if offset is None or not 1970 <= instant.year < 9000:
-        return False
-    return abs(offset) <= _WIDEST_OFFSET and not offset % timedelta(minutes=1)
+    return (
+        offset is not None and abs(offset) <= _WIDEST_OFFSET and not offset % timedelta(minutes=1)
+    )
 
 
 Day = Annotated[date, BeforeValidator(_read_day), Words(_DAY_WORDS)]

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from permit.contracts import Answer, Query, bounded, read_instant
+from permit.contracts import Answer, Query, bounded, has_storable_offset
 from permit.errors import InvalidRequest
 
 Row = TypeVar("Row")
@@ -66,14 +66,13 @@ def place(query: PageQuery) -> Place:
         if not isinstance(decoded, list):
             raise ValueError("not of ours")
         instant, row = decoded  # pyright: ignore[reportUnknownVariableType]
-        found = Place(
-            instant=read_instant(instant),  # pyright: ignore[reportUnknownArgumentType]
-            id=UUID(str(row)),  # pyright: ignore[reportUnknownArgumentType]
-            at_most=query.limit,
-        )
+        after = datetime.fromisoformat(str(instant))  # pyright: ignore[reportUnknownArgumentType]
+        if not has_storable_offset(after):
+            raise ValueError("not of ours")
+        after_id = UUID(str(row))  # pyright: ignore[reportUnknownArgumentType]
+        return Place(instant=after, id=after_id, at_most=query.limit)
     except (binascii.Error, ValueError, RecursionError):
         raise InvalidRequest(("cursor", "must be the next_cursor of a list")) from None
-    return found
 
 
 def page(
