@@ -100,7 +100,7 @@ test: setup .venv-checkov/.installed ## All of the checks
 
 .PHONY: test-suites
 test-suites:
-	@for suite in unit integration pgbouncer artifact; do \
+	@for suite in unit clients integration pgbouncer artifact; do \
 	    $(MAKE) --no-print-directory $(call sync,none) test-$$suite || exit; \
 	done
 
@@ -112,6 +112,7 @@ lint: .venv/.installed ## Style, by ruff
 .PHONY: types
 types: .venv/.installed ## Types, by pyright, which also rejects SQL that is not literal
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright --project clients/python
 
 .PHONY: template
 template: .venv-sam/.installed ## The SAM template and its nested stacks, by cfn-lint
@@ -137,6 +138,10 @@ test-core: .venv/.installed .venv-sam/.installed
 .PHONY: test-unit
 test-unit: setup ## Tests without a database
 	$(PYTEST) $(WORKING) $(COVERAGE) tests/unit tests/template
+
+.PHONY: test-clients
+test-clients: .venv/.installed ## Tests of what vendors ship, and all vectors
+	cd clients/python && $(CURDIR)/$(PYTEST)
 
 .PHONY: test-integration
 test-integration: .venv/.installed ## Tests against a real Postgres
@@ -182,6 +187,10 @@ emulate-here: setup .venv-emulate/.installed
 openapi: .venv/.installed ## Write the API's description, docs/openapi.json, and its examples
 	$(BIN)/python -m tests.support.scenario >/dev/null
 	$(BIN)/python -m tools.openapi
+
+.PHONY: vectors
+vectors: .venv/.installed ## Write docs/vectors, which every client must agree on
+	$(BIN)/python -m tools.vectors
 
 .PHONY: migrations-hash
 migrations-hash: .venv/.installed-run ## Write the hash of the migrations into template.yaml

@@ -1,0 +1,260 @@
+"""What is true of a licence, from what is remembered, what came back and what the clocks say.
+
+Pure: no file, no network, no clock of its own. docs/protocol.md says the same in words.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union, cast
+
+from permit_client.clock import Reading, is_set_back, since
+from permit_client.memory import Memory
+from permit_client.proofs import NotBelieved, Proof, Question, verify
+from permit_client.strict import Malformed, parse_object
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ALLOWED = "allowed"
+REFUSED = "refused"
+COULD_NOT_CHECK = "could_not_check"
+NOT_BELIEVED = "not_believed"
+
+LONGEST_ANSWER = 1_048_576
+"""Bytes."""
+_REFUSED_PAUSE = 600
+_LONGEST_WAIT = 86_400
+_HTML = ("<!doctype html", "<html")
+
+
+class Reply(NamedTuple):
+    """An HTTP answer."""
+
+    status: int
+    content_type: str
+    body: bytes
+    retry_after: Optional[float] = None
+    """Seconds."""
+
+
+class Trouble(NamedTuple):
+    """Why nothing usable came back. It says nothing about the licence."""
+
+    why: str
+    detail: str = ""
+    """For a log; never quotes a key."""
+    retry_after: Optional[float] = None
+    was_sent: bool = True
+    """Whether the server may have got the request."""
+
+
+class Finding(NamedTuple):
+    """One of the four answers, with its reason."""
+
+    answer: str
+    why: str
+    """Allowed: `verdict` (fresh) or `lease`. Refused: the verdict's code. Else the reason."""
+    proof: Optional[Proof] = None
+    trouble: Optional[Trouble] = None
+    """Why the server could not be asked, or was not believed, whatever the answer."""
+    good_until: Optional[float] = None
+    """Server time."""
+    unsigned: Optional[Mapping[str, Any]] = None
+    """The rest of a fresh answer, for people to read. It decides nothing."""
+
+
+def recall(memory: Memory | None, now: Reading, *, file_time: float = 0.0) -> Finding:
+    """What holds without asking anybody."""
+    if memory is None:
+        return Finding(COULD_NOT_CHECK, "nothing_remembered")
+    proof = memory.proof
+    if proof is None:
+        return Finding(COULD_NOT_CHECK, "released")
+    if not proof.valid:
+        # A signed no stays a no until a fresh verdict: a network that is pulled after a refusal
+        # must not turn it into an outage.
+        return Finding(REFUSED, proof.code, proof)
+    if is_set_back(max(memory.floor, file_time), now):
+        return Finding(COULD_NOT_CHECK, "clock_set_back", proof)
+    if server_time(memory, now) >= proof.expires_at:
+        return Finding(COULD_NOT_CHECK, "lease_ended", proof)
+    return Finding(ALLOWED, "lease", proof, good_until=proof.expires_at)
+
+
+def server_time(memory: Memory, now: Reading) -> float:
+    """What the server's clock shows now, as far as this machine's clocks can tell."""
+    return memory.issued_at + since(memory.at, now, same_process=memory.same_process)
+
+
+def next_check_at(proof: Proof) -> float:
+    """When the server wants to be asked again, in its time; never after a lease has ended."""
+    if not proof.valid:
+        return proof.next_check_at or proof.issued_at + _REFUSED_PAUSE
+    if proof.next_check_at is not None:
+        return min(proof.next_check_at, proof.expires_at)
+    # An older server does not say: between 50 % and 75 % of the lease, each device at its own
+    # place, so that what was installed on one day does not ask on one day.
+    who = f"{proof.licence_id}/{proof.claims['dev']}".encode()
+    place = int.from_bytes(hashlib.sha256(who).digest()[:4], "big") / 2**32
+    lease = proof.expires_at - proof.issued_at
+    return proof.issued_at + lease * (0.5 + place / 4)
+
+
+def is_due(memory: Memory | None, now: Reading, *, file_time: float = 0.0) -> bool:
+    """Whether a check should ask the server now."""
+    if memory is None or memory.proof is None:
+        return True
+    if not memory.proof.valid:
+        # A person who starts the program again has often just cleared the reason.
+        return not memory.same_process or server_time(memory, now) >= next_check_at(memory.proof)
+    if recall(memory, now, file_time=file_time).answer != ALLOWED:
+        return True
+    return server_time(memory, now) >= next_check_at(memory.proof)
+
+
+class Heard(NamedTuple):
+    """What a check leads to."""
+
+    finding: Finding
+    memory: Optional[Memory]
+    """To be remembered from now on."""
+    is_fresh: bool
+    """Whether a fresh verdict came: only then is there something to write down."""
+    trouble: Optional[Trouble]
+
+
+def hear(
+    came: Union[Reply, Trouble],
+    question: Question,
+    *,
+    nonce: str,
+    key_id: str,
+    memory: Memory | None,
+    now: Reading,
+    file_time: float = 0.0,
+    kept_key: str | None = None,
+) -> Heard:
+    """Judges what came back for a check of this key."""
+    mine = memory if memory is not None and memory.key_id == key_id else None
+    answer = read_answer(came)
+    if isinstance(answer, Trouble):
+        return _without(answer, COULD_NOT_CHECK, mine, now, file_time)
+    text = answer.get("proof")
+    if text is None and answer.get("code") == "NOT_FOUND" and answer.get("valid") is False:
+        # Nobody's key can sign that there is no licence: it takes nothing away that was signed.
+        trouble = Trouble("unsigned_refusal")
+        found = recall(mine, now, file_time=file_time)
+        if found.answer != ALLOWED:
+            found = Finding(REFUSED, "NOT_FOUND", unsigned=answer)
+        return Heard(found._replace(trouble=trouble), mine, False, None)
+    if not isinstance(text, str):
+        return _without(Trouble("no_proof"), NOT_BELIEVED, mine, now, file_time)
+    try:
+        proof = verify(text, question, nonce=nonce)
+    except NotBelieved as broken:
+        return _without(Trouble(broken.reason), NOT_BELIEVED, mine, now, file_time)
+    remembered = Memory(
+        key_id=key_id,
+        proof=proof,
+        text=text,
+        at=now,
+        seen=now.wall,
+        issued_at=proof.issued_at,
+        key=kept_key,
+    )
+    if not proof.valid:
+        found = Finding(REFUSED, proof.code, proof, unsigned=answer)
+    elif proof.expires_at <= proof.issued_at:
+        found = Finding(COULD_NOT_CHECK, "lease_ended", proof, unsigned=answer)
+    else:
+        found = Finding(ALLOWED, "verdict", proof, good_until=proof.expires_at, unsigned=answer)
+    return Heard(found, remembered, True, None)
+
+
+def _without(
+    trouble: Trouble, answer: str, memory: Memory | None, now: Reading, file_time: float
+) -> Heard:
+    """As if nothing had been heard: what was known holds; without it, the trouble is the answer."""
+    found = recall(memory, now, file_time=file_time)
+    # A clock that was set back is what a person can mend, so it is told before a dead network.
+    is_told = found.why == "clock_set_back" and answer == COULD_NOT_CHECK
+    if found.answer == COULD_NOT_CHECK and not is_told:
+        found = Finding(answer, trouble.why, found.proof)
+    return Heard(found._replace(trouble=trouble), memory, False, trouble)
+
+
+def read_answer(came: Union[Reply, Trouble]) -> Union[dict[str, Any], Trouble]:
+    """The JSON of a 200; for anything else the trouble that it is."""
+    if isinstance(came, Trouble):
+        return came
+    if len(came.body) > LONGEST_ANSWER:
+        return Trouble("too_large")
+    if came.status == 200:
+        try:
+            return parse_object(came.body)
+        except Malformed:
+            return Trouble("captive_portal" if _is_page(came) else "nonsense")
+    return _trouble_of(came)
+
+
+def _trouble_of(reply: Reply) -> Trouble:
+    problem = _problem(reply)
+    detail = f"HTTP {reply.status}" + (f" {problem}" if problem else "")
+    status = reply.status
+    if status == 407:
+        why = "proxy"
+    elif status == 511 or 300 <= status < 400:
+        why = "captive_portal"
+    elif status in (429, 503):
+        why = "busy"
+    elif not problem and _is_page(reply):
+        why = "captive_portal"
+    elif status >= 500:
+        why = "server_error"
+    else:
+        why = "rejected"
+    retry_after = reply.retry_after
+    if retry_after is not None:
+        retry_after = min(max(retry_after, 0.0), _LONGEST_WAIT)
+    return Trouble(why, detail, retry_after)
+
+
+def _problem(reply: Reply) -> str:
+    """The code and the fields of an RFC 9457 problem; nothing where it is none."""
+    if "json" not in reply.content_type:
+        return ""
+    try:
+        problem = parse_object(reply.body)
+    except Malformed:
+        return ""
+    code = problem.get("code")
+    errors = problem.get("errors")
+    fields = [
+        str(cast("dict[str, object]", each).get("field"))
+        for each in (cast("list[object]", errors) if isinstance(errors, list) else [])
+        if isinstance(each, dict)
+    ]
+    return f"{code} {', '.join(fields)}".strip() if isinstance(code, str) else ""
+
+
+def _is_page(reply: Reply) -> bool:
+    start = reply.body[:256].lstrip().lower()
+    return "html" in reply.content_type or start.startswith(tuple(s.encode() for s in _HTML))
+
+
+def wait_after(failures: int, retry_after: float | None, chance: float) -> float:
+    """Seconds to leave the server alone after so many failures in a row.
+
+    `chance` is from 0 to 1, new at each call: full jitter, so that a hundred thousand programs that
+    lost the server at one moment do not come back at one moment. After five failures the circuit
+    rests for five to ten minutes. What the server asked for is the least, and spread over a quarter
+    more.
+    """
+    if failures < 5:
+        wait = chance * min(5.0 * 2 ** (failures - 1), 60.0)
+    else:
+        wait = 300.0 + chance * min(300.0 * 2 ** min(failures - 5, 4), 3300.0)
+    if retry_after is not None:
+        wait = max(wait, retry_after * (1 + chance / 4))
+    return wait

@@ -1,0 +1,294 @@
+"""Where the last verdict is written down: one file for a product, readable by its user alone.
+
+Nothing here raises for a disk: each failure has a name, and the program goes on from memory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import os
+import sys
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Protocol, Union
+
+from permit_client.strict import Malformed, parse_object
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+FORMAT = 1
+_LARGEST = 262_144
+_LOCK_PATIENCE = 2.0
+
+# What the file of a program can be. All but `ok` count as if there were none.
+OK = "ok"
+ABSENT = "absent"
+DAMAGED = "damaged"
+OTHER_DEVICE = "other_device"
+NEWER = "newer"
+UNREADABLE = "unreadable"
+
+
+class Kept(NamedTuple):
+    """What a store has."""
+
+    status: str
+    body: Optional[dict[str, Any]] = None
+    written_at: float = 0.0
+    """When, by the clock of the file system; seconds since 1970."""
+
+
+Change = Callable[[Kept], Optional["dict[str, Any]"]]
+"""From what is there now to what shall be there; None: leave it as it is."""
+
+
+class Store(Protocol):
+    """A place for one small document."""
+
+    def load(self) -> Kept:
+        """Never raises."""
+        ...
+
+    def update(self, change: Change) -> Optional[str]:
+        """Replaces the document as a whole. None, or the name of what prevented it."""
+        ...
+
+    def stamp(self) -> object:
+        """Differs when another process may have written since. Never raises."""
+        ...
+
+
+class MemoryStore:
+    """Keeps nothing beyond this process: for tests, and for containers without a disk."""
+
+    def __init__(self) -> None:
+        self._kept = Kept(ABSENT)
+
+    def load(self) -> Kept:
+        return self._kept
+
+    def update(self, change: Change) -> Optional[str]:
+        body = change(self._kept)
+        if body is not None:
+            self._kept = Kept(OK, body)
+        return None
+
+    def stamp(self) -> object:
+        return None
+
+
+class FileStore:
+    """A file in a folder of the user's own, sealed to product and device."""
+
+    def __init__(self, folder: Union[str, os.PathLike[str]], product: str, device: str) -> None:
+        self.path = os.path.join(os.fspath(folder), file_name(product))  # noqa: PTH118 (pathlib costs the start 10 ms)
+        self._seal = Seal(product, device)
+
+    def load(self) -> Kept:
+        try:
+            with open(self.path, "rb") as file:  # noqa: PTH123
+                data = file.read(_LARGEST + 1)
+                written_at = os.fstat(file.fileno()).st_mtime
+        except FileNotFoundError:
+            return Kept(ABSENT)
+        except OSError:
+            return Kept(UNREADABLE)
+        return self._seal.open(data)._replace(written_at=written_at)
+
+    def update(self, change: Change) -> Optional[str]:
+        folder = os.path.dirname(self.path)  # noqa: PTH120
+        try:
+            os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103
+            with _locked(f"{self.path}.lock"):
+                kept = self.load()
+                if kept.status == NEWER:
+                    return NEWER  # a later version of the program needs it: leave it alone
+                body = change(kept)
+                if body is not None:
+                    _replace(self.path, self._seal.close(body))
+        except OSError as error:
+            return _name(error)
+        return None
+
+    def stamp(self) -> object:
+        try:
+            found = os.stat(self.path)  # noqa: PTH116
+        except OSError:
+            return None
+        return (found.st_mtime_ns, found.st_ino, found.st_size)
+
+
+class Seal:
+    """Shows damage, and a file that was carried to another machine or product.
+
+    Its key is made from what the machine knows, so it is no secret from the machine's owner: what
+    keeps them from making up a licence is the vendor's signature on the proof inside.
+    """
+
+    def __init__(self, product: str, device: str) -> None:
+        self._product = product
+        self._device = device
+        self._key = hashlib.sha256(f"permit-store-{FORMAT}\0{product}\0{device}".encode()).digest()
+
+    def close(self, body: dict[str, Any]) -> bytes:
+        text = json.dumps(body, separators=(",", ":"), sort_keys=True)
+        envelope = {
+            "format": FORMAT,
+            "device": _shown(self._device),
+            "body": text,
+            "mac": self._mac(text),
+        }
+        return json.dumps(envelope, separators=(",", ":")).encode("ascii")
+
+    def open(self, data: bytes) -> Kept:
+        try:
+            if len(data) > _LARGEST:
+                raise Malformed("too large")
+            envelope = parse_object(data)
+            number, body, mac = envelope.get("format"), envelope.get("body"), envelope.get("mac")
+            if type(number) is not int:  # True is 1 to Python
+                raise Malformed("no version")
+            if number > FORMAT:
+                return Kept(NEWER)
+            if number != FORMAT or not isinstance(body, str) or not isinstance(mac, str):
+                raise Malformed("not an envelope")
+            if envelope.get("device") != _shown(self._device):
+                return Kept(OTHER_DEVICE)
+            if not hmac.compare_digest(mac.encode("utf-8", "replace"), self._mac(body).encode()):
+                raise Malformed("a wrong seal")
+            return Kept(OK, parse_object(body.encode("utf-8", "surrogatepass")))
+        except Malformed:
+            return Kept(DAMAGED)
+
+    def _mac(self, text: str) -> str:
+        data = text.encode("utf-8", "surrogatepass")
+        return hmac.new(self._key, data, hashlib.sha256).hexdigest()
+
+
+def _shown(device: str) -> str:
+    """Tells devices apart, and is not what the server knows them by."""
+    return hashlib.sha256(f"permit-store\0{device}".encode()).hexdigest()[:16]
+
+
+def file_name(product: str) -> str:
+    """Two products never share a file, whatever characters their codes have."""
+    readable = "".join(c if c.isascii() and c.isalnum() else "-" for c in product.lower())[:40]
+    return f"{readable}-{hashlib.sha256(product.encode()).hexdigest()[:8]}.json"
+
+
+def default_folder() -> str:
+    """The platform's own place for what a program keeps for its user, and no other machine wants.
+
+    Raises OSError where the user has no home.
+    """
+    environ = os.environ
+    home = os.path.expanduser("~")  # noqa: PTH111
+    if sys.platform == "win32":
+        base = environ.get("LOCALAPPDATA") or f"{home}\\AppData\\Local"
+        parts = [base, "permit"]
+    elif sys.platform == "darwin":
+        parts = [home, "Library", "Application Support", "permit"]
+    else:
+        base = environ.get("XDG_STATE_HOME", "")
+        parts = [base if base.startswith("/") else f"{home}/.local/state", "permit"]
+    if home == "~" or not os.path.isabs(parts[0]):  # noqa: PTH117
+        raise FileNotFoundError("this user has no home folder")
+    return os.path.join(*parts)  # noqa: PTH118
+
+
+def _replace(path: str, data: bytes) -> None:
+    """Whole or not at all, also when the power goes."""
+    temporary = f"{path}.{os.getpid()}.{os.urandom(4).hex()}.tmp"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(temporary, flags, 0o600)
+    try:
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)  # noqa: PTH105
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108
+        raise
+    _sync_folder(os.path.dirname(path))  # noqa: PTH120
+
+
+def _sync_folder(folder: str) -> None:
+    if sys.platform == "win32":
+        return
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError:
+        pass  # some file systems cannot; the file itself is there
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _locked(path: str) -> Generator[None]:
+    """One writer at a time. One that cannot be had in two seconds is done without.
+
+    Each replacement is whole by itself: without the lock the worst is that a verdict which another
+    process has just written down is asked for once more.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError:
+        yield
+        return
+    try:
+        deadline = time.monotonic() + _LOCK_PATIENCE
+        while not _try_lock(descriptor) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(descriptor)  # which unlocks
+
+
+if sys.platform == "win32":
+
+    def _try_lock(descriptor: int) -> bool:
+        import msvcrt
+
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+
+else:
+
+    def _try_lock(descriptor: int) -> bool:
+        import fcntl
+
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            import errno
+
+            # A file system without locks: waiting would not help.
+            return error.errno not in (errno.EWOULDBLOCK, errno.EACCES, errno.EINTR)
+        return True
+
+
+def _name(error: OSError) -> str:
+    import errno
+
+    if error.errno in (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG):
+        return "disk_full"
+    if error.errno == errno.EROFS:
+        return "read_only"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "not_permitted"
+    return "unwritable"

@@ -1,0 +1,1 @@
+"""Writes docs/vectors/: what every client in every language must agree on."""
