@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union, cast
 
 from permit_client.clock import Reading, is_set_back, since
 from permit_client.memory import Memory
-from permit_client.proofs import NotBelieved, Proof, Question, verify
+from permit_client.proofs import USAGE_TYPE, NotBelieved, Proof, Question, verify
 from permit_client.strict import Malformed, parse_object
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ class Trouble(NamedTuple):
     """For a log; never quotes a key."""
     retry_after: Optional[float] = None
     was_sent: bool = True
-    """Whether the server may have got the request."""
+    """Whether the server may have carried the request out."""
+    is_forgery: bool = False
+    """Whether something did come, and is not to be believed."""
 
 
 class Finding(NamedTuple):
@@ -62,6 +64,10 @@ class Finding(NamedTuple):
     """Server time."""
     unsigned: Optional[Mapping[str, Any]] = None
     """The rest of a fresh answer, for people to read. It decides nothing."""
+
+    @property
+    def allowed(self) -> bool:
+        return self.answer == ALLOWED
 
 
 def recall(memory: Memory | None, now: Reading, *, file_time: float = 0.0) -> Finding:
@@ -139,7 +145,7 @@ def hear(
     mine = memory if memory is not None and memory.key_id == key_id else None
     answer = read_answer(came)
     if isinstance(answer, Trouble):
-        return _without(answer, COULD_NOT_CHECK, mine, now, file_time)
+        return _without(answer, mine, now, file_time)
     text = answer.get("proof")
     if text is None and answer.get("code") == "NOT_FOUND" and answer.get("valid") is False:
         # Nobody's key can sign that there is no licence: it takes nothing away that was signed.
@@ -149,11 +155,11 @@ def hear(
             found = Finding(REFUSED, "NOT_FOUND", unsigned=answer)
         return Heard(found._replace(trouble=trouble), mine, False, None)
     if not isinstance(text, str):
-        return _without(Trouble("no_proof"), NOT_BELIEVED, mine, now, file_time)
+        return _without(Trouble("no_proof", is_forgery=True), mine, now, file_time)
     try:
         proof = verify(text, question, nonce=nonce)
     except NotBelieved as broken:
-        return _without(Trouble(broken.reason), NOT_BELIEVED, mine, now, file_time)
+        return _without(Trouble(broken.reason, is_forgery=True), mine, now, file_time)
     remembered = Memory(
         key_id=key_id,
         proof=proof,
@@ -172,14 +178,13 @@ def hear(
     return Heard(found, remembered, True, None)
 
 
-def _without(
-    trouble: Trouble, answer: str, memory: Memory | None, now: Reading, file_time: float
-) -> Heard:
+def _without(trouble: Trouble, memory: Memory | None, now: Reading, file_time: float) -> Heard:
     """As if nothing had been heard: what was known holds; without it, the trouble is the answer."""
     found = recall(memory, now, file_time=file_time)
     # A clock that was set back is what a person can mend, so it is told before a dead network.
-    is_told = found.why == "clock_set_back" and answer == COULD_NOT_CHECK
+    is_told = found.why == "clock_set_back" and not trouble.is_forgery
     if found.answer == COULD_NOT_CHECK and not is_told:
+        answer = NOT_BELIEVED if trouble.is_forgery else COULD_NOT_CHECK
         found = Finding(answer, trouble.why, found.proof)
     return Heard(found._replace(trouble=trouble), memory, False, trouble)
 
@@ -217,7 +222,7 @@ def _trouble_of(reply: Reply) -> Trouble:
     retry_after = reply.retry_after
     if retry_after is not None:
         retry_after = min(max(retry_after, 0.0), _LONGEST_WAIT)
-    return Trouble(why, detail, retry_after)
+    return Trouble(why, detail, retry_after, was_sent=not 400 <= status < 500)
 
 
 def _problem(reply: Reply) -> str:
@@ -258,3 +263,43 @@ def wait_after(failures: int, retry_after: float | None, chance: float) -> float
     if retry_after is not None:
         wait = max(wait, retry_after * (1 + chance / 4))
     return wait
+
+
+class Counted(NamedTuple):
+    """What a usage leads to."""
+
+    answer: str
+    why: str
+    """Allowed: `counted`. Refused: the code. Otherwise the reason."""
+    trouble: Optional[Trouble] = None
+    used: Optional[int] = None
+    limit: Optional[int] = None
+    resets_at: Optional[str] = None
+
+
+def hear_usage(
+    came: Union[Reply, Trouble], question: Question, *, nonce: str, meter: str
+) -> Counted:
+    """Judges what came back for a usage. Nothing is remembered: it is no lease."""
+    answer = read_answer(came)
+    if isinstance(answer, Trouble):
+        return Counted(COULD_NOT_CHECK, answer.why, answer)
+    text = answer.get("proof")
+    if text is None and answer.get("code") == "NOT_FOUND" and answer.get("valid") is False:
+        return Counted(REFUSED, "NOT_FOUND", Trouble("unsigned_refusal"))
+    if not isinstance(text, str):
+        return Counted(NOT_BELIEVED, "no_proof", Trouble("no_proof", is_forgery=True))
+    try:
+        proof = verify(text, question, nonce=nonce, type_=USAGE_TYPE)
+        if proof.claims["meter"] != meter:
+            raise NotBelieved("other_meter")
+    except NotBelieved as broken:
+        return Counted(NOT_BELIEVED, broken.reason, Trouble(broken.reason, is_forgery=True))
+    is_counted = proof.valid and proof.claims["allowed"]
+    return Counted(
+        ALLOWED if is_counted else REFUSED,
+        "counted" if is_counted else proof.code,
+        used=proof.claims["used"],
+        limit=proof.claims["limit"],
+        resets_at=proof.claims.get("resets_at"),
+    )

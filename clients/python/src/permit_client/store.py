@@ -60,6 +60,10 @@ class Store(Protocol):
         """Differs when another process may have written since. Never raises."""
         ...
 
+    def discard(self) -> None:
+        """Removes the document, where that is possible. Never raises."""
+        ...
+
 
 class MemoryStore:
     """Keeps nothing beyond this process: for tests, and for containers without a disk."""
@@ -78,6 +82,9 @@ class MemoryStore:
 
     def stamp(self) -> object:
         return None
+
+    def discard(self) -> None:
+        self._kept = Kept(ABSENT)
 
 
 class FileStore:
@@ -119,6 +126,11 @@ class FileStore:
         except OSError:
             return None
         return (found.st_mtime_ns, found.st_ino, found.st_size)
+
+    def discard(self) -> None:
+        if self.load().status != NEWER:
+            with suppress(OSError):
+                os.unlink(self.path)  # noqa: PTH108
 
 
 class Seal:

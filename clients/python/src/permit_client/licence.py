@@ -1,0 +1,214 @@
+"""What a program is told. Each answer is a value, and false unless the program may run."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, cast
+
+from permit_client import core
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from permit_client.core import Finding, Trouble
+    from permit_client.messages import Messages
+
+
+class Device(NamedTuple):
+    """A device that has a seat, as `TOO_MANY_DEVICES` lists it."""
+
+    id: str
+    name: Optional[str]
+    platform: Optional[str]
+    last_seen_at: Optional[datetime]
+
+
+class _Told:
+    """What the answers to a check and to a usage have in common."""
+
+    __slots__ = ("_messages", "answer", "trouble", "why")
+
+    def __init__(self, answer: str, why: str, trouble: Trouble | None, messages: Messages) -> None:
+        self.answer = answer
+        """`allowed`, `refused`, `could_not_check` or `not_believed`."""
+        self.why = why
+        self.trouble = trouble
+        """What prevented a fresh answer, whatever the answer is now; its `detail` is for a log."""
+        self._messages = messages
+
+    @property
+    def allowed(self) -> bool:
+        return self.answer == core.ALLOWED
+
+    @property
+    def refused(self) -> bool:
+        return self.answer == core.REFUSED
+
+    @property
+    def could_not_check(self) -> bool:
+        return self.answer == core.COULD_NOT_CHECK
+
+    @property
+    def not_believed(self) -> bool:
+        return self.answer == core.NOT_BELIEVED
+
+    def __bool__(self) -> bool:
+        return self.allowed
+
+    def __repr__(self) -> str:
+        trouble = "" if self.trouble is None else f", trouble={self.trouble.why!r}"
+        return f"<{type(self).__name__} {self.answer}: {self.why}{trouble}>"
+
+
+class Licence(_Told):
+    """The answer to `check` and `state`.
+
+    `why` is, where allowed, `verdict` (fresh from the server) or `lease` (a verdict of before,
+    which still holds); where refused, the verdict's code; otherwise the reason.
+    """
+
+    __slots__ = ("_finding",)
+
+    def __init__(self, finding: Finding, messages: Messages) -> None:
+        super().__init__(finding.answer, finding.why, finding.trouble, messages)
+        self._finding = finding
+
+    @property
+    def code(self) -> Optional[str]:
+        """The last signed verdict's code, such as `VALID` or `REVOKED`."""
+        proof = self._finding.proof
+        return self.why if proof is None and self.refused else None if proof is None else proof.code
+
+    @property
+    def message(self) -> str:
+        """A sentence for the customer."""
+        code = self.code
+        if self.allowed and code in ("GRACE", "EXPIRED", "TOO_MANY_DEVICES"):
+            return self._messages.get(self.answer, code)
+        return self._messages.get(self.answer, self.why)
+
+    @property
+    def entitlements(self) -> frozenset[str]:
+        """What the signed verdict grants; nothing where the answer is not `allowed`."""
+        proof = self._finding.proof
+        return frozenset(proof.entitlements if self.allowed and proof is not None else ())
+
+    def grants(self, entitlement: str) -> bool:
+        return entitlement in self.entitlements
+
+    @property
+    def licence_id(self) -> Optional[str]:
+        return None if self._finding.proof is None else self._finding.proof.licence_id
+
+    @property
+    def licence_expires_at(self) -> Optional[datetime]:
+        """The end of the licence. None: it has none, or it is not known."""
+        proof = self._finding.proof
+        return None if proof is None else read_time(proof.licence_expires_at)
+
+    @property
+    def good_until(self) -> Optional[datetime]:
+        """Until when the program may run without a network, by the server's clock."""
+        until = self._finding.good_until
+        return None if until is None else _instant(until)
+
+    @property
+    def next_check_at(self) -> Optional[datetime]:
+        """When `check` asks the server again, by the server's clock."""
+        proof = self._finding.proof
+        return None if proof is None else _instant(core.next_check_at(proof))
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """With `TOO_MANY_DEVICES`: those that have the seats, to release one of them."""
+        listed = self.unsigned.get("devices")
+        return tuple(_devices(cast("list[object]", listed)) if isinstance(listed, list) else ())
+
+    @property
+    def unsigned(self) -> Mapping[str, Any]:
+        """The rest of a fresh answer, such as `unsigned["licence"]["metadata"]`.
+
+        Nobody has signed it: show it, and decide nothing by it.
+        """
+        return self._finding.unsigned or {}
+
+
+class Usage(_Told):
+    """The answer to `use`. Where allowed, the quantity was counted."""
+
+    __slots__ = ("limit", "resets_at", "used")
+
+    def __init__(
+        self,
+        answer: str,
+        why: str,
+        trouble: Trouble | None,
+        messages: Messages,
+        *,
+        used: int | None = None,
+        limit: int | None = None,
+        resets_at: datetime | None = None,
+    ) -> None:
+        super().__init__(answer, why, trouble, messages)
+        self.used = used
+        self.limit = limit
+        self.resets_at = resets_at
+
+    @property
+    def message(self) -> str:
+        """A sentence for the customer."""
+        return self._messages.get(self.answer, self.why)
+
+
+class Released(NamedTuple):
+    """The answer to `release`."""
+
+    released: bool
+    """Whether the device has no seat any more."""
+    code: str
+    """`RELEASED`, `NOT_ACTIVATED` (it had none), `RELEASE_LIMIT`, `NOT_FOUND`, or the trouble."""
+    available_at: Optional[datetime] = None
+    """With `RELEASE_LIMIT`: when the next release will be possible. None: never."""
+    seat_free_at: Optional[datetime] = None
+    """When another device can have the seat. None: at once."""
+    trouble: Optional[Trouble] = None
+
+    def __bool__(self) -> bool:
+        return self.released
+
+
+def read_time(value: object) -> Optional[datetime]:
+    """RFC 3339; None for anything else."""
+    if not isinstance(value, str):
+        return None
+    try:
+        found = datetime.fromisoformat(value.replace("Z", "+00:00").replace("z", "+00:00"))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
+
+
+def _instant(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, timezone.utc)
+
+
+def _devices(listed: list[object]) -> list[Device]:
+    found: list[Device] = []
+    for each in listed[:100]:
+        if isinstance(each, dict):
+            device = cast("dict[str, object]", each)
+            id_ = device.get("id")
+            if isinstance(id_, str):
+                found.append(
+                    Device(
+                        id=id_,
+                        name=_text(device.get("name")),
+                        platform=_text(device.get("platform")),
+                        last_seen_at=read_time(device.get("last_seen_at")),
+                    )
+                )
+    return found
+
+
+def _text(value: object) -> Optional[str]:
+    return value if isinstance(value, str) else None
