@@ -10,7 +10,7 @@ import pytest
 
 from permit_client import core, licence_keys, trust
 from permit_client.clock import Reading
-from permit_client.memory import Forgotten, Memory, forget, newer, read_back, written
+from permit_client.memory import Forgotten, Memory, forget, found_newer, read_back, written
 from permit_client.proofs import NotBelieved, Question, verify
 from permit_client.store import Seal
 
@@ -158,7 +158,9 @@ class Program:
             self.copies[step["as"]] = written(self.memory)
         else:
             assert what == "merge"
-            self.memory = newer(self.memory, self.read(self.copies[step["store"]]))
+            found = self.read(self.copies[step["store"]])
+            assert found is not None
+            self.memory = found_newer(self.memory, found)
         return None
 
 

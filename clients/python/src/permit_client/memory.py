@@ -111,5 +111,16 @@ def newer(mine: Memory, theirs: Memory | None) -> Memory:
     return theirs
 
 
+def found_newer(mine: Memory | None, found: Memory) -> Memory:
+    """The same, for what another process has written after this one looked or wrote.
+
+    Of two of one second the one that was found is the later one, unless this seat was given back.
+    """
+    if mine is None:
+        return found
+    is_later = found.key_id == mine.key_id and found.issued_at == mine.issued_at
+    return found if is_later and mine.proof is not None else newer(mine, found)
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)

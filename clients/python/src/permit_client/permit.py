@@ -16,7 +16,7 @@ from permit_client import clock, core
 from permit_client.core import Finding, Reply, Trouble, hear, is_due, recall, wait_after
 from permit_client.licence import Device, Licence, Released, Usage, read_time
 from permit_client.licence_keys import can_be_sent, key_id
-from permit_client.memory import Forgotten, Memory, forget, newer, read_back, written
+from permit_client.memory import Forgotten, Memory, forget, found_newer, newer, read_back, written
 from permit_client.messages import Messages
 from permit_client.proofs import Question
 from permit_client.store import ABSENT, OK, FileStore, Kept, MemoryStore, Store, default_folder
@@ -428,7 +428,9 @@ class Permit:
         except Forgotten as reason:
             self._store_trouble = reason.reason
             return
-        self._memory = found if self._memory is None else newer(self._memory, found)
+        memory = self._memory
+        if memory is None or found.text != memory.text:
+            self._memory = found_newer(memory, found)
 
     def _look_again(self) -> None:
         """Another process of the program may have heard something newer."""
