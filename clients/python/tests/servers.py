@@ -32,7 +32,12 @@ def serving(act: Act, context: ssl.SSLContext | None = None) -> Generator[int, N
     def serve(connection: socket.socket) -> None:
         with suppress(OSError):
             if context is not None:
-                connection = context.wrap_socket(connection, server_side=True)
+                connection = context.wrap_socket(
+                    connection, server_side=True, do_handshake_on_connect=False
+                )
+        with suppress(OSError, ValueError):
+            if isinstance(connection, ssl.SSLSocket):
+                connection.do_handshake()
             act(connection)
         with suppress(OSError):
             connection.shutdown(socket.SHUT_RDWR)

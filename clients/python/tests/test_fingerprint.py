@@ -11,6 +11,7 @@ import re
 import socket
 import sys
 import uuid
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -43,6 +44,12 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     return files
+
+
+def call_it(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    """Gives the machine this name."""
+    monkeypatch.setattr(socket, "gethostname", lambda: host)
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(nodename=host), raising=False)
 
 
 def is_container_seen_by(monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
@@ -93,7 +100,7 @@ def test_a_container_is_named_by_its_host_name(
         monkeypatch.setenv(sign, "10.0.0.1")
     found = set[str]()
     for name in ("editor-0", "editor-1", "editor-0"):
-        monkeypatch.setattr(socket, "gethostname", lambda name=name: name)
+        call_it(monkeypatch, name)
         found.add(named.fingerprint("editor"))
     assert 2 == len(found)
 
@@ -103,7 +110,7 @@ def test_a_platform_without_an_id(machine: dict[str, str], monkeypatch: pytest.M
     machine.clear()
     is_container_seen_by(monkeypatch, machine)
     monkeypatch.setattr(named, "_platform_id", str)
-    monkeypatch.setattr(socket, "gethostname", lambda: "box")
+    call_it(monkeypatch, "box")
     assert "host:box" == named.machine_id()
 
 

@@ -14,7 +14,7 @@ import pytest
 import permit_client
 from permit_client import AsyncPermit, Licence, Permit
 from permit_client.core import wait_after
-from permit_client.messages import Messages, names
+from permit_client.messages import names, sentence
 from permit_client.testing import FakePermit
 
 
@@ -439,8 +439,7 @@ def test_messages_can_be_replaced(licences: FakePermit) -> None:
 
 
 def test_every_message_is_a_sentence() -> None:
-    table = Messages(None)
-    texts = [table.get(*name.partition(".")[::2]) for name in names()]
+    texts = [sentence({}, *name.partition(".")[::2]) for name in names()]
     assert all(text.endswith(".") and text[0].isupper() for text in texts)
 
 
@@ -480,6 +479,27 @@ def test_a_build_date_is_a_day_in_utc(licences: FakePermit) -> None:
     ):
         licences.permit(build_date=given).check(licences.issue(), fresh=True)
     assert {"2026-11-22"} == {body["version_date"] for _, body in licences.requests}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "2026-11-31",
+        "2026-02-29",
+        "0000-01-01",
+        "20261122",
+        "2026-1-01",
+        "2026/11/22",
+        "2026-11-22 ",
+        "２０２６-11-22",
+        "2026-00-10",
+        "2026-13-10",
+        "",
+    ],
+)
+def test_what_is_no_day(licences: FakePermit, wrong: str) -> None:
+    with pytest.raises(ValueError, match="build_date"):
+        licences.permit(build_date=wrong)
 
 
 def test_a_new_build_asks_once_more(licences: FakePermit) -> None:

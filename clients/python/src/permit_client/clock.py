@@ -4,12 +4,17 @@ for `read`."""
 from __future__ import annotations
 
 import time
-from typing import Callable, NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Callable
+
+    Clock = Callable[[], "Reading"]
 
 TOLERANCE = 3600
 """Seconds by which a clock may go back: corrections, file systems of other machines."""
 # The one that goes on while the machine sleeps, where there is one.
-_BOOT: Optional[int] = getattr(time, "CLOCK_BOOTTIME", None)
+_BOOT: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
 class Reading(NamedTuple):
@@ -19,9 +24,6 @@ class Reading(NamedTuple):
     """Since 1970 in UTC: daylight saving and time zones do not exist here."""
     steady: float
     """Never set, never goes back; counts from an unknown moment, and only within this process."""
-
-
-Clock = Callable[[], Reading]
 
 
 def read() -> Reading:

@@ -5,12 +5,12 @@ Pure: no file, no network, no clock of its own. docs/protocol.md says the same i
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union, cast
 
 from permit_client.clock import Reading, is_set_back, since
+from permit_client.digests import sha256
 from permit_client.memory import Memory
-from permit_client.proofs import USAGE_TYPE, NotBelieved, Proof, Question, verify
+from permit_client.proofs import NotBelieved, Proof, Question, verify
 from permit_client.strict import Malformed, parse_object
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def next_check_at(proof: Proof) -> float:
     # An older server does not say: between 50 % and 75 % of the lease, each device at its own
     # place, so that what was installed on one day does not ask on one day.
     who = f"{proof.licence_id}/{proof.claims['dev']}".encode()
-    place = int.from_bytes(hashlib.sha256(who).digest()[:4], "big") / 2**32
+    place = int.from_bytes(sha256(who)[:4], "big") / 2**32
     lease = proof.expires_at - proof.issued_at
     return proof.issued_at + lease * (0.5 + place / 4)
 
@@ -263,43 +263,3 @@ def wait_after(failures: int, retry_after: float | None, chance: float) -> float
     if retry_after is not None:
         wait = max(wait, retry_after * (1 + chance / 4))
     return wait
-
-
-class Counted(NamedTuple):
-    """What a usage leads to."""
-
-    answer: str
-    why: str
-    """Allowed: `counted`. Refused: the code. Otherwise the reason."""
-    trouble: Optional[Trouble] = None
-    used: Optional[int] = None
-    limit: Optional[int] = None
-    resets_at: Optional[str] = None
-
-
-def hear_usage(
-    came: Union[Reply, Trouble], question: Question, *, nonce: str, meter: str
-) -> Counted:
-    """Judges what came back for a usage. Nothing is remembered: it is no lease."""
-    answer = read_answer(came)
-    if isinstance(answer, Trouble):
-        return Counted(COULD_NOT_CHECK, answer.why, answer)
-    text = answer.get("proof")
-    if text is None and answer.get("code") == "NOT_FOUND" and answer.get("valid") is False:
-        return Counted(REFUSED, "NOT_FOUND", Trouble("unsigned_refusal"))
-    if not isinstance(text, str):
-        return Counted(NOT_BELIEVED, "no_proof", Trouble("no_proof", is_forgery=True))
-    try:
-        proof = verify(text, question, nonce=nonce, type_=USAGE_TYPE)
-        if proof.claims["meter"] != meter:
-            raise NotBelieved("other_meter")
-    except NotBelieved as broken:
-        return Counted(NOT_BELIEVED, broken.reason, Trouble(broken.reason, is_forgery=True))
-    is_counted = proof.valid and proof.claims["allowed"]
-    return Counted(
-        ALLOWED if is_counted else REFUSED,
-        "counted" if is_counted else proof.code,
-        used=proof.claims["used"],
-        limit=proof.claims["limit"],
-        resets_at=proof.claims.get("resets_at"),
-    )

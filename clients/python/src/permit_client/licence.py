@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional, cast
 
 from permit_client import core
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from permit_client.core import Finding, Trouble
-    from permit_client.messages import Messages
 
 
 class Device(NamedTuple):
@@ -28,7 +27,9 @@ class _Told:
 
     __slots__ = ("_messages", "answer", "trouble", "why")
 
-    def __init__(self, answer: str, why: str, trouble: Trouble | None, messages: Messages) -> None:
+    def __init__(
+        self, answer: str, why: str, trouble: Trouble | None, messages: Mapping[str, str]
+    ) -> None:
         self.answer = answer
         """`allowed`, `refused`, `could_not_check` or `not_believed`."""
         self.why = why
@@ -69,7 +70,7 @@ class Licence(_Told):
 
     __slots__ = ("_finding",)
 
-    def __init__(self, finding: Finding, messages: Messages) -> None:
+    def __init__(self, finding: Finding, messages: Mapping[str, str]) -> None:
         super().__init__(finding.answer, finding.why, finding.trouble, messages)
         self._finding = finding
 
@@ -82,10 +83,11 @@ class Licence(_Told):
     @property
     def message(self) -> str:
         """A sentence for the customer."""
+        from permit_client.messages import sentence
+
         code = self.code
-        if self.allowed and code in ("GRACE", "EXPIRED", "TOO_MANY_DEVICES"):
-            return self._messages.get(self.answer, code)
-        return self._messages.get(self.answer, self.why)
+        is_special = self.allowed and code in ("GRACE", "EXPIRED", "TOO_MANY_DEVICES")
+        return sentence(self._messages, self.answer, str(code) if is_special else self.why)
 
     @property
     def entitlements(self) -> frozenset[str]:
@@ -143,7 +145,7 @@ class Usage(_Told):
         answer: str,
         why: str,
         trouble: Trouble | None,
-        messages: Messages,
+        messages: Mapping[str, str],
         *,
         used: int | None = None,
         limit: int | None = None,
@@ -157,7 +159,9 @@ class Usage(_Told):
     @property
     def message(self) -> str:
         """A sentence for the customer."""
-        return self._messages.get(self.answer, self.why)
+        from permit_client.messages import sentence
+
+        return sentence(self._messages, self.answer, self.why)
 
 
 class Released(NamedTuple):
@@ -179,6 +183,8 @@ class Released(NamedTuple):
 
 def read_time(value: object) -> Optional[datetime]:
     """RFC 3339; None for anything else."""
+    from datetime import datetime
+
     if not isinstance(value, str):
         return None
     try:
@@ -189,6 +195,8 @@ def read_time(value: object) -> Optional[datetime]:
 
 
 def _instant(seconds: float) -> datetime:
+    from datetime import datetime, timezone
+
     return datetime.fromtimestamp(seconds, timezone.utc)
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import unicodedata
 from typing import cast
+
+from permit_client.digests import sha256
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _SYMBOLS = 30
@@ -38,7 +39,7 @@ def canonical(typed: str) -> str | None:
     symbols = (typed if typed.isascii() else _as_ascii(typed)).translate(_READING)
     if len(symbols) != _SYMBOLS or not _KNOWN.issuperset(symbols):
         return None
-    digest = hashlib.sha256(symbols[:_PAYLOAD_SYMBOLS].encode("ascii")).digest()
+    digest = sha256(symbols[:_PAYLOAD_SYMBOLS].encode("ascii"))
     bits = int.from_bytes(digest[:2], "big") >> 6
     is_right = symbols[_PAYLOAD_SYMBOLS:] == ALPHABET[bits >> 5] + ALPHABET[bits & 31]
     return symbols if is_right else None
@@ -47,7 +48,7 @@ def canonical(typed: str) -> str | None:
 def key_id(typed: str) -> str:
     """By what the store knows a key, without having it: two ways to type one key have one id."""
     text = canonical(typed) or typed.strip()
-    return hashlib.sha256(b"permit-key\0" + text.encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256(b"permit-key\0" + text.encode("utf-8", "surrogatepass")).hex()
 
 
 def can_be_sent(typed: str) -> bool:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _TABLE = {
     "allowed": "Your licence is valid.",
     "refused": "Your licence does not allow this program to run.",
@@ -60,18 +65,20 @@ _TABLE = {
 }
 
 
-class Messages:
-    """The table, with the program's own sentences in place of ours."""
+def sentence(own: Mapping[str, str], answer: str, why: str) -> str:
+    """For this reason; a reason that is not in the table has its answer's."""
+    for name in (f"{answer}.{why}", answer):
+        found = own.get(name) or _TABLE.get(name)
+        if found:
+            return found
+    raise KeyError(answer)
 
-    def __init__(self, own: dict[str, str] | None) -> None:
-        unknown = {*(own or {})} - {*_TABLE}
-        if unknown:
-            raise ValueError(f"messages: nothing is called {', '.join(sorted(unknown))}")
-        self._table = {**_TABLE, **(own or {})}
 
-    def get(self, answer: str, why: str) -> str:
-        """The sentence for this reason; a reason that is not in the table has its answer's."""
-        return self._table.get(f"{answer}.{why}") or self._table[answer]
+def check_names(own: Mapping[str, str]) -> None:
+    """Raises ValueError where there is no such sentence to replace."""
+    unknown = {*own} - {*_TABLE}
+    if unknown:
+        raise ValueError(f"messages: nothing is called {', '.join(sorted(unknown))}")
 
 
 def names() -> tuple[str, ...]:

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import os
 import sys
-import threading
-from contextlib import contextmanager
-from datetime import date, datetime, timezone
+from _thread import allocate_lock  # `threading` costs a start 1 ms, and a lock is all it needs
 from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, Union
 
 from permit_client import clock, core
 from permit_client.core import Finding, Reply, Trouble, hear, is_due, recall, wait_after
+from permit_client.digests import sha256
 from permit_client.licence import Device, Licence, Released, Usage, read_time
-from permit_client.licence_keys import can_be_sent, key_id
 from permit_client.memory import Forgotten, Memory, forget, found_newer, newer, read_back, written
-from permit_client.messages import Messages
 from permit_client.proofs import Question
 from permit_client.store import ABSENT, OK, FileStore, Kept, MemoryStore, Store, default_folder
-from permit_client.trust import Keys, read_keys
+from permit_client.strict import b64url_encode
+from permit_client.trust import read_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
+    from contextlib import AbstractContextManager
+    from datetime import date
     from types import TracebackType
 
     from permit_client.clock import Clock, Reading
     from permit_client.renewal import Renewal
     from permit_client.transport import Ca, Proxy
+    from permit_client.trust import Keys
 
 _NOTED_EVERY = 600  # seconds between two notes of how late the clock has been
 _UNKNOWN_PAUSE = 600  # seconds in which an unknown key is not asked about again
@@ -104,7 +103,7 @@ class Permit:
         self._question = Question(
             trust=trust,
             product=product,
-            device=hashlib.sha256(device.encode()).hexdigest(),
+            device=sha256(device.encode()).hex(),
             build_date=_read_build_date(build_date),
             issuer=issuer if issuer is not None else trust.issuer,
         )
@@ -114,14 +113,14 @@ class Permit:
         self._with_components = components
         self._version = version
         self._entitlements = sorted(set(entitlements))
-        self._messages = Messages(messages)
+        self._messages = _read_messages(messages)
         self._keeps_key = keep_key
         self._timeout = timeout
         self._clock = clock
         self._chance = chance or _chance
         self._store, self._store_trouble = _open_store(store, product, device)
         # What follows changes, under the lock. `state` reads it without: each is replaced whole.
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._memory: Optional[Memory] = None
         self._file_time = 0.0
         self._is_read = False
@@ -159,6 +158,8 @@ class Permit:
             key = self._known_key(key)
             if key is None:
                 return self._licence(Finding(core.COULD_NOT_CHECK, "no_key"))
+            from permit_client.licence_keys import can_be_sent
+
             if not can_be_sent(key):
                 return self._licence(Finding(core.REFUSED, "NOT_FOUND"))
             before, self._key = self._key, key
@@ -197,6 +198,8 @@ class Permit:
             key = self._known_key(None)
         if key is None:
             return Usage(core.COULD_NOT_CHECK, "no_key", None, self._messages)
+        from permit_client.usage import hear_usage
+
         nonce = _nonce()
         request: dict[str, Any] = {
             "key": key,
@@ -211,7 +214,7 @@ class Permit:
         came = self._post("/v1/licences/usage", request, self._timeout)
         if isinstance(came, Trouble) and came.why == "half_answer":
             came = self._post("/v1/licences/usage", request, self._timeout)
-        counted = core.hear_usage(came, self._question, nonce=nonce, meter=meter)
+        counted = hear_usage(came, self._question, nonce=nonce, meter=meter)
         return Usage(
             counted.answer,
             counted.why,
@@ -222,25 +225,17 @@ class Permit:
             resets_at=read_time(counted.resets_at),
         )
 
-    @contextmanager
-    def seat(self, key: Optional[str] = None, *, renew: bool = True) -> Generator[Licence]:
+    def seat(
+        self, key: Optional[str] = None, *, renew: bool = True
+    ) -> AbstractContextManager[Licence]:
         """A floating seat for as long as the block runs: taken, renewed, and given back.
 
         It is given back too where SIGTERM or SIGHUP ends the program, or Ctrl-C, if the program
         handles these signals as Python does of itself.
         """
-        from permit_client.signals import ending_by_exit
+        from permit_client.seats import seat
 
-        with ending_by_exit():
-            licence = self.check(key, fresh=True)
-            renewal = self.renew_in_background() if renew and licence.allowed else None
-            try:
-                yield licence
-            finally:
-                if renewal is not None:
-                    renewal.stop()
-                if licence.allowed:
-                    self.release()
+        return seat(self, key, renew=renew)
 
     def renew_in_background(
         self, key: Optional[str] = None, *, on_change: Optional[Callable[[Licence], None]] = None
@@ -273,7 +268,7 @@ class Permit:
             self._read()
             now = self._clock()
             rest = max(self._rests_until - now.steady, 0.0)
-            if self._key is not None and key_id(self._key) == self._unknown_key:
+            if self._key is not None and _key_id(self._key) == self._unknown_key:
                 rest = max(rest, self._unknown_until - now.steady)
             memory = self._memory
             if memory is None or memory.proof is None:
@@ -304,7 +299,7 @@ class Permit:
     def _check(self, key: str, *, fresh: bool) -> Finding:
         self._look_again()
         now = self._clock()
-        id_ = key_id(key)
+        id_ = _key_id(key)
         memory = self._memory
         mine = memory if memory is not None and memory.key_id == id_ else None
         if not fresh and mine is not None and not is_due(mine, now, file_time=self._file_time):
@@ -405,7 +400,7 @@ class Permit:
         else:
             is_kept = answer.get("code") not in ("RELEASED", "NOT_ACTIVATED")
         if not is_kept:
-            self._remember(forget(self._memory, key_id(key), self._clock()))
+            self._remember(forget(self._memory, _key_id(key), self._clock()))
 
     # -------------------------------------------------------------------------------- store
 
@@ -547,24 +542,48 @@ def _check_address(base_url: str) -> None:
 
 
 def _read_build_date(given: Union[str, date, None]) -> Optional[str]:
-    if given is None:
-        return None
+    if given is None or (isinstance(given, str) and _is_day(given)):
+        return given
+    from datetime import date, datetime, timezone
+
     if isinstance(given, datetime):
-        return (
-            (given if given.tzinfo is None else given.astimezone(timezone.utc)).date().isoformat()
-        )
+        utc = given if given.tzinfo is None else given.astimezone(timezone.utc)
+        return utc.date().isoformat()
     if isinstance(given, date):
         return given.isoformat()
     if not isinstance(given, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError("build_date: a date or `2026-11-22`")
-    try:
-        return date.fromisoformat(given).isoformat()
-    except ValueError:
-        raise ValueError(f"build_date: {given!r} is not a date like 2026-11-22") from None
+    raise ValueError(f"build_date: {given!r} is not a date like 2026-11-22")
+
+
+def _is_day(text: str) -> bool:
+    """As `date.fromisoformat` says, without the import that it costs a start."""
+    year, month, day = text[:4], text[5:7], text[8:]
+    digits = year + month + day
+    if len(text) != 10 or text[4] + text[7] != "--" or not (digits.isascii() and digits.isdigit()):
+        return False
+    is_leap = int(year) % 4 == 0 and (int(year) % 100 != 0 or int(year) % 400 == 0)
+    days = (31, 29 if is_leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
+    return int(year) >= 1 and 1 <= int(month) <= 12 and 1 <= int(day) <= days[int(month) - 1]
+
+
+def _read_messages(own: Optional[dict[str, str]]) -> dict[str, str]:
+    if not own:
+        return {}
+    from permit_client.messages import check_names
+
+    check_names(own)
+    return dict(own)
+
+
+def _key_id(key: str) -> str:
+    from permit_client.licence_keys import key_id
+
+    return key_id(key)
 
 
 def _nonce() -> str:
-    return base64.urlsafe_b64encode(os.urandom(_NONCE_BYTES)).decode()
+    return b64url_encode(os.urandom(_NONCE_BYTES))
 
 
 def _chance() -> float:

@@ -5,19 +5,18 @@ Nothing here raises for a disk: each failure has a name, and the program goes on
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import os
 import sys
 import time
-from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Protocol, Union
 
+from permit_client.digests import hmac_sha256, is_hmac_sha256, sha256
 from permit_client.strict import Malformed, parse_object
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    Change = Callable[["Kept"], Optional[dict[str, Any]]]
+    """From what is there now to what shall be there; None: leave it as it is."""
 
 FORMAT = 1
 _LARGEST = 262_144
@@ -39,10 +38,6 @@ class Kept(NamedTuple):
     body: Optional[dict[str, Any]] = None
     written_at: float = 0.0
     """When, by the clock of the file system; seconds since 1970."""
-
-
-Change = Callable[[Kept], Optional["dict[str, Any]"]]
-"""From what is there now to what shall be there; None: leave it as it is."""
 
 
 class Store(Protocol):
@@ -109,7 +104,7 @@ class FileStore:
         folder = os.path.dirname(self.path)  # noqa: PTH120
         try:
             os.makedirs(folder, mode=0o700, exist_ok=True)  # noqa: PTH103
-            with _locked(f"{self.path}.lock"):
+            with _Locked(f"{self.path}.lock"):
                 kept = self.load()
                 if kept.status == NEWER:
                     return NEWER  # a later version of the program needs it: leave it alone
@@ -129,8 +124,7 @@ class FileStore:
 
     def discard(self) -> None:
         if self.load().status != NEWER:
-            with suppress(OSError):
-                os.unlink(self.path)  # noqa: PTH108
+            _unlink(self.path)
 
 
 class Seal:
@@ -143,7 +137,7 @@ class Seal:
     def __init__(self, product: str, device: str) -> None:
         self._product = product
         self._device = device
-        self._key = hashlib.sha256(f"permit-store-{FORMAT}\0{product}\0{device}".encode()).digest()
+        self._key = sha256(f"permit-store-{FORMAT}\0{product}\0{device}".encode())
 
     def close(self, body: dict[str, Any]) -> bytes:
         text = json.dumps(body, separators=(",", ":"), sort_keys=True)
@@ -151,7 +145,7 @@ class Seal:
             "format": FORMAT,
             "device": _shown(self._device),
             "body": text,
-            "mac": self._mac(text),
+            "mac": hmac_sha256(self._key, _bytes(text)).hex(),
         }
         return json.dumps(envelope, separators=(",", ":")).encode("ascii")
 
@@ -169,26 +163,35 @@ class Seal:
                 raise Malformed("not an envelope")
             if envelope.get("device") != _shown(self._device):
                 return Kept(OTHER_DEVICE)
-            if not hmac.compare_digest(mac.encode("utf-8", "replace"), self._mac(body).encode()):
+            if not is_hmac_sha256(_read_mac(mac), self._key, _bytes(body)):
                 raise Malformed("a wrong seal")
-            return Kept(OK, parse_object(body.encode("utf-8", "surrogatepass")))
+            return Kept(OK, parse_object(_bytes(body)))
         except Malformed:
             return Kept(DAMAGED)
 
-    def _mac(self, text: str) -> str:
-        data = text.encode("utf-8", "surrogatepass")
-        return hmac.new(self._key, data, hashlib.sha256).hexdigest()
+
+def _read_mac(text: str) -> bytes:
+    """Hexadecimal, in lower case."""
+    try:
+        mac = bytes.fromhex(text)
+    except ValueError:
+        return b""
+    return mac if mac.hex() == text else b""
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _shown(device: str) -> str:
     """Tells devices apart, and is not what the server knows them by."""
-    return hashlib.sha256(f"permit-store\0{device}".encode()).hexdigest()[:16]
+    return sha256(f"permit-store\0{device}".encode()).hex()[:16]
 
 
 def file_name(product: str) -> str:
     """Two products never share a file, whatever characters their codes have."""
     readable = "".join(c if c.isascii() and c.isalnum() else "-" for c in product.lower())[:40]
-    return f"{readable}-{hashlib.sha256(product.encode()).hexdigest()[:8]}.json"
+    return f"{readable}-{sha256(product.encode()).hex()[:8]}.json"
 
 
 def default_folder() -> str:
@@ -226,8 +229,7 @@ def _replace(path: str, data: bytes) -> None:
             os.close(descriptor)
         os.replace(temporary, path)  # noqa: PTH105
     except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108
+        _unlink(temporary)
         raise
     _sync_folder(os.path.dirname(path))  # noqa: PTH120
 
@@ -247,25 +249,36 @@ def _sync_folder(folder: str) -> None:
         os.close(descriptor)
 
 
-@contextmanager
-def _locked(path: str) -> Generator[None]:
-    """One writer at a time. One that cannot be had in two seconds is done without.
+def _unlink(path: str) -> None:
+    try:  # noqa: SIM105 (contextlib costs the start 1 ms)
+        os.unlink(path)  # noqa: PTH108
+    except OSError:
+        pass
+
+
+class _Locked:
+    """One writer at a time. A lock that cannot be had in two seconds is done without.
 
     Each replacement is whole by itself: without the lock the worst is that a verdict which another
     process has just written down is asked for once more.
     """
-    try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-    except OSError:
-        yield
-        return
-    try:
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._descriptor: Optional[int] = None
+
+    def __enter__(self) -> None:
+        try:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError:
+            return
         deadline = time.monotonic() + _LOCK_PATIENCE
-        while not _try_lock(descriptor) and time.monotonic() < deadline:
+        while not _try_lock(self._descriptor) and time.monotonic() < deadline:
             time.sleep(0.02)
-        yield
-    finally:
-        os.close(descriptor)  # which unlocks
+
+    def __exit__(self, *_: object) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)  # which unlocks
 
 
 if sys.platform == "win32":

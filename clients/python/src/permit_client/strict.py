@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import a2b_base64, b2a_base64
 from typing import Any, NoReturn, cast
 
 DEEPEST = 16
 """Levels of nesting."""
 _LONGEST_NUMBER = 32
 _B64URL = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
+_TO_URL, _FROM_URL = str.maketrans("+/", "-_"), str.maketrans("-_", "+/")
 
 
 class Malformed(ValueError):
@@ -22,10 +23,15 @@ def b64url_decode(text: str) -> bytes:
     """Unpadded base64url in its one canonical form. Raises Malformed."""
     if not _B64URL.fullmatch(text) or len(text) % 4 == 1:
         raise Malformed("not unpadded base64url")
-    data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    if urlsafe_b64encode(data).rstrip(b"=").decode() != text:
+    data = a2b_base64(text.translate(_FROM_URL) + "=" * (-len(text) % 4))
+    if b64url_encode(data) != text:
         raise Malformed("not the canonical base64url")
     return data
+
+
+def b64url_encode(data: bytes) -> str:
+    """Unpadded."""
+    return b2a_base64(data, newline=False).decode().rstrip("=").translate(_TO_URL)
 
 
 def parse_object(data: bytes) -> dict[str, Any]:

@@ -175,16 +175,16 @@ class _Exchange:
         self._was_sent = True
         path = f"{prefix}{self._http.address.path}{self._path}"
         connection.request("POST", path, self._body, {**self._http.headers, **headers})
-        response = connection.getresponse()
-        body = response.read(LONGEST_ANSWER + 1)
-        if response.length and len(body) <= LONGEST_ANSWER:
-            raise http.client.IncompleteRead(b"", response.length)
-        return Reply(
-            response.status,
-            (response.getheader("Content-Type") or "").lower(),
-            body,
-            _read_retry_after(response.getheader("Retry-After")),
-        )
+        with connection.getresponse() as response:
+            body = response.read(LONGEST_ANSWER + 1)
+            if response.length and len(body) <= LONGEST_ANSWER:
+                raise http.client.IncompleteRead(b"", response.length)
+            return Reply(
+                response.status,
+                (response.getheader("Content-Type") or "").lower(),
+                body,
+                _read_retry_after(response.getheader("Retry-After")),
+            )
 
     def _close(self) -> None:
         connection = self._connection

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union, cast
+from typing import TYPE_CHECKING, Any, Optional, Union, cast
 
-from permit_client.strict import Malformed, b64url_decode, parse_object
+from permit_client.digests import sha256
+from permit_client.strict import Malformed, b64url_decode, b64url_encode, parse_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    Keys = Union[Mapping[str, Any], str, Sequence[Mapping[str, Any]]]
+
 _KEY_BYTES = 32
 _MOST_KEYS = 16
-Keys = Union["Mapping[str, Any]", str, "Sequence[Mapping[str, Any]]"]
 
 
 class Trust:
@@ -47,11 +47,6 @@ class Trust:
         return True
 
 
-class _Jwk(NamedTuple):
-    kid: str
-    raw: bytes
-
-
 def read_keys(keys: Keys) -> Trust:
     """From a JWKS (a mapping or its JSON text) or a list of JWKs.
 
@@ -76,13 +71,14 @@ def read_keys(keys: Keys) -> Trust:
     if not 1 <= len(parts) <= _MOST_KEYS:
         raise ValueError(f"keys: 1 to {_MOST_KEYS} keys are needed, the vendor's current and next")
     found = [_read_jwk(part) for part in parts]
-    by_kid = {each.kid: each.raw for each in found}
+    by_kid = dict(found)
     if len(by_kid) != len(found):
         raise ValueError("keys: two keys have the same kid")
     return Trust(by_kid, issuer)
 
 
-def _read_jwk(value: object) -> _Jwk:
+def _read_jwk(value: object) -> tuple[str, bytes]:
+    """Its kid and its 32 bytes."""
     if not hasattr(value, "get"):
         raise ValueError("keys: a key is not a JSON Web Key")
     jwk = cast("Mapping[str, object]", value)
@@ -102,11 +98,10 @@ def _read_jwk(value: object) -> _Jwk:
     kid = thumbprint(raw)
     if jwk.get("kid") not in (None, kid):
         raise ValueError("keys: a key's kid is not its thumbprint (RFC 7638)")
-    return _Jwk(kid=kid, raw=raw)
+    return kid, raw
 
 
 def thumbprint(raw: bytes) -> str:
     """RFC 7638, of an Ed25519 public key."""
-    x = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-    digest = hashlib.sha256(f'{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}'.encode()).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    members = f'{{"crv":"Ed25519","kty":"OKP","x":"{b64url_encode(raw)}"}}'
+    return b64url_encode(sha256(members.encode()))

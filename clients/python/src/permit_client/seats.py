@@ -1,4 +1,4 @@
-"""Ends a program by SystemExit where a signal would end it without a word."""
+"""A floating seat, given back however the program ends: by SystemExit where a signal ends it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,25 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import NoReturn
 
+    from permit_client.licence import Licence
+    from permit_client.permit import Permit
+
 _NAMES = ("SIGTERM", "SIGHUP", "SIGBREAK")
+
+
+@contextmanager
+def seat(permit: Permit, key: str | None, *, renew: bool) -> Generator[Licence]:
+    """`Permit.seat` says what it does."""
+    with ending_by_exit():
+        licence = permit.check(key, fresh=True)
+        renewal = permit.renew_in_background() if renew and licence.allowed else None
+        try:
+            yield licence
+        finally:
+            if renewal is not None:
+                renewal.stop()
+            if licence.allowed:
+                permit.release()
 
 
 @contextmanager
