@@ -35,7 +35,7 @@ def serving(act: Act, context: ssl.SSLContext | None = None) -> Generator[int, N
                 connection = context.wrap_socket(
                     connection, server_side=True, do_handshake_on_connect=False
                 )
-        with suppress(OSError, ValueError):
+        with suppress(OSError, LookupError, ValueError):  # who hangs up sends no request
             if isinstance(connection, ssl.SSLSocket):
                 connection.do_handshake()
             act(connection)
