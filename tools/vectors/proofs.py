@@ -79,6 +79,8 @@ def _good() -> Iterator[dict[str, Any]]:
         "names escaped in the JSON",
         jws(body=as_json(claims()).replace(b'"valid"', b'"\\u0076alid"')),
     )
+    deep = as_json(claims())[:-1] + b',"m":' + b"[" * 15 + b"]" * 15 + b"}"
+    yield good("nested 16 deep", jws(body=deep))
     yield good("in grace", jws(body=claims(code="GRACE")))
     yield good("expired, and allowed to go on", jws(body=claims(code="EXPIRED")))
     yield good("a code that this client does not know", jws(body=claims(code="VALID_SOMEHOW")))
@@ -404,7 +406,7 @@ def _json() -> Iterator[dict[str, Any]]:
         jws(body=body[:-1] + b',"m":' + b"[" * 10_000 + b"]" * 10_000 + b"}"),
     )
     yield _bad(
-        "bad_json", "nested 17 deep", jws(body=body[:-1] + b',"m":' + b"[" * 17 + b"]" * 17 + b"}")
+        "bad_json", "nested 17 deep", jws(body=body[:-1] + b',"m":' + b"[" * 16 + b"]" * 16 + b"}")
     )
     yield _bad("bad_json", "cut off", jws(body=body[:-1]))
     yield _bad("malformed", "empty claims", jws(body=b""))
