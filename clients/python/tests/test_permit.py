@@ -382,6 +382,19 @@ def test_the_background_sees_a_suspension(licences: FakePermit) -> None:
     assert [("refused", "SUSPENDED")] == [told(each) for each in heard]
 
 
+def test_a_lease_is_asked_about_again_before_it_ends(licences: FakePermit) -> None:
+    """Also where the server was away when it was due."""
+    permit, key = licences.permit(), licences.issue()
+    permit.check(key)
+    licences.offline()
+    licences.move_clock(days=5)
+    assert ("allowed", "lease") == told(permit.check(key))
+    assert 6 * 3600 == permit.seconds_until_due()
+    licences.online()
+    licences.move_clock(hours=6)
+    assert ("allowed", "verdict") == told(permit.check(key))
+
+
 def test_the_circuit_rests(licences: FakePermit) -> None:
     """A server that does not answer is left alone, and asked again."""
     permit, key = licences.permit(), licences.issue()
@@ -414,6 +427,26 @@ def test_waits_grow_and_are_spread() -> None:
     assert (300.0, 600.0) == (wait_after(5, None, 0.0), wait_after(5, None, 1.0))
     assert 3600.0 == wait_after(50, None, 1.0)
     assert (120.0, 150.0) == (wait_after(1, 120.0, 0.0), wait_after(1, 120.0, 1.0))
+
+
+def test_who_has_a_lease_is_in_no_hurry_and_never_late() -> None:
+    day = 86_400.0
+    assert (0.0, 21_600.0) == (wait_after(1, None, 0.0, 2 * day), wait_after(1, None, 1.0, 2 * day))
+    assert 0.25 * day == wait_after(9, None, 1.0, day)
+    for failures in range(1, 9):
+        assert all(wait_after(failures, None, chance, 80.0) <= 20.0 for chance in (0.0, 0.5, 1.0))
+
+
+def test_a_hundred_thousand_programs_after_an_outage() -> None:
+    """Four hours, and then no peak of more than three times the average; nobody loses a lease."""
+    path = Path(__file__).resolve().parents[1] / "bench" / "simulation.py"
+    found: dict[str, Any] = {"__file__": str(path), "__name__": "simulation"}
+    exec(compile(path.read_text("utf-8"), str(path), "exec"), found)  # noqa: S102 (our own file)
+    for seed in (1, 2):
+        _, answered, lost = found["simulate"](seed)
+        after = int(found["OUTAGE"][1] / found["BIN"])
+        assert max(answered[after:]) <= 3 * sum(answered) / len(answered)
+        assert 0 == lost
 
 
 def test_a_kept_key_needs_no_typing(licences: FakePermit) -> None:

@@ -16,7 +16,8 @@ from permit_client.permit import Permit
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from permit_client.licence import Device, Licence, Released, Usage
+    from permit_client.answers import Device, Released, Usage
+    from permit_client.licence import Licence
 
 _T = TypeVar("_T")
 _SHORTEST, _LONGEST = 0.5, 60.0

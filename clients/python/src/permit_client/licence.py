@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, cast
+from typing import TYPE_CHECKING, Any, Optional
 
 from permit_client import core
 
@@ -10,19 +10,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+    from permit_client.answers import Device
     from permit_client.core import Finding, Trouble
 
 
-class Device(NamedTuple):
-    """A device that has a seat, as `TOO_MANY_DEVICES` lists it."""
-
-    id: str
-    name: Optional[str]
-    platform: Optional[str]
-    last_seen_at: Optional[datetime]
-
-
-class _Told:
+class Told:
     """What the answers to a check and to a usage have in common."""
 
     __slots__ = ("_messages", "answer", "trouble", "why")
@@ -61,7 +53,7 @@ class _Told:
         return f"<{type(self).__name__} {self.answer}: {self.why}{trouble}>"
 
 
-class Licence(_Told):
+class Licence(Told):
     """The answer to `check` and `state`.
 
     `why` is, where allowed, `verdict` (fresh from the server) or `lease` (a verdict of before,
@@ -105,6 +97,8 @@ class Licence(_Told):
     @property
     def licence_expires_at(self) -> Optional[datetime]:
         """The end of the licence. None: it has none, or it is not known."""
+        from permit_client.answers import read_time
+
         proof = self._finding.proof
         return None if proof is None else read_time(proof.licence_expires_at)
 
@@ -123,8 +117,9 @@ class Licence(_Told):
     @property
     def devices(self) -> tuple[Device, ...]:
         """With `TOO_MANY_DEVICES`: those that have the seats, to release one of them."""
-        listed = self.unsigned.get("devices")
-        return tuple(_devices(cast("list[object]", listed)) if isinstance(listed, list) else ())
+        from permit_client.answers import read_devices
+
+        return read_devices(self.unsigned.get("devices"))
 
     @property
     def unsigned(self) -> Mapping[str, Any]:
@@ -135,88 +130,7 @@ class Licence(_Told):
         return self._finding.unsigned or {}
 
 
-class Usage(_Told):
-    """The answer to `use`. Where allowed, the quantity was counted."""
-
-    __slots__ = ("limit", "resets_at", "used")
-
-    def __init__(
-        self,
-        answer: str,
-        why: str,
-        trouble: Trouble | None,
-        messages: Mapping[str, str],
-        *,
-        used: int | None = None,
-        limit: int | None = None,
-        resets_at: datetime | None = None,
-    ) -> None:
-        super().__init__(answer, why, trouble, messages)
-        self.used = used
-        self.limit = limit
-        self.resets_at = resets_at
-
-    @property
-    def message(self) -> str:
-        """A sentence for the customer."""
-        from permit_client.messages import sentence
-
-        return sentence(self._messages, self.answer, self.why)
-
-
-class Released(NamedTuple):
-    """The answer to `release`."""
-
-    released: bool
-    """Whether the device has no seat any more."""
-    code: str
-    """`RELEASED`, `NOT_ACTIVATED` (it had none), `RELEASE_LIMIT`, `NOT_FOUND`, or the trouble."""
-    available_at: Optional[datetime] = None
-    """With `RELEASE_LIMIT`: when the next release will be possible. None: never."""
-    seat_free_at: Optional[datetime] = None
-    """When another device can have the seat. None: at once."""
-    trouble: Optional[Trouble] = None
-
-    def __bool__(self) -> bool:
-        return self.released
-
-
-def read_time(value: object) -> Optional[datetime]:
-    """RFC 3339; None for anything else."""
-    from datetime import datetime
-
-    if not isinstance(value, str):
-        return None
-    try:
-        found = datetime.fromisoformat(value.replace("Z", "+00:00").replace("z", "+00:00"))
-    except ValueError:
-        return None
-    return found if found.tzinfo is not None else None
-
-
 def _instant(seconds: float) -> datetime:
     from datetime import datetime, timezone
 
     return datetime.fromtimestamp(seconds, timezone.utc)
-
-
-def _devices(listed: list[object]) -> list[Device]:
-    found: list[Device] = []
-    for each in listed[:100]:
-        if isinstance(each, dict):
-            device = cast("dict[str, object]", each)
-            id_ = device.get("id")
-            if isinstance(id_, str):
-                found.append(
-                    Device(
-                        id=id_,
-                        name=_text(device.get("name")),
-                        platform=_text(device.get("platform")),
-                        last_seen_at=read_time(device.get("last_seen_at")),
-                    )
-                )
-    return found
-
-
-def _text(value: object) -> Optional[str]:
-    return value if isinstance(value, str) else None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, Union
 from permit_client import clock, core
 from permit_client.core import Finding, Reply, Trouble, hear, is_due, recall, wait_after
 from permit_client.digests import sha256
-from permit_client.licence import Device, Licence, Released, Usage, read_time
+from permit_client.licence import Licence
 from permit_client.memory import Forgotten, Memory, forget, found_newer, newer, read_back, written
 from permit_client.proofs import Question
 from permit_client.store import ABSENT, OK, FileStore, Kept, MemoryStore, Store, default_folder
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from datetime import date
     from types import TracebackType
 
+    from permit_client.answers import Device, Released, Usage
     from permit_client.clock import Clock, Reading
     from permit_client.renewal import Renewal
     from permit_client.transport import Ca, Proxy
@@ -172,6 +173,8 @@ class Permit:
         """Gives this machine's seat back; or another's, from a licence's `devices`, or by id."""
         with self._lock:
             self._read()
+            from permit_client.answers import Released
+
             key = self._known_key(None)
             if key is None:
                 return Released(False, "no_key")
@@ -179,7 +182,7 @@ class Permit:
             if device is None:
                 request["fingerprint"] = self._fingerprint
             else:
-                request["device_id"] = device.id if isinstance(device, Device) else device
+                request["device_id"] = device if isinstance(device, str) else device.id
             came = self._post("/v1/licences/release", request, min(self._timeout, _RELEASE_TIMEOUT))
             answer = core.read_answer(came)
             if device is None:
@@ -193,6 +196,8 @@ class Permit:
 
         A request whose answer got lost is sent once more, and counts once.
         """
+        from permit_client.answers import Usage, read_time
+
         with self._lock:
             self._read()
             key = self._known_key(None)
@@ -382,11 +387,14 @@ class Permit:
             self._failures, self._rests_until, self._told_to_wait_until = 0, 0.0, 0.0
             return
         self._failures += 1
-        now = self._clock().steady
-        wait = wait_after(self._failures, trouble.retry_after, self._chance())
-        self._rests_until = now + wait
+        now, left = self._clock(), 0.0
+        found = recall(self._memory, now, file_time=self._file_time)
+        if self._memory is not None and found.good_until is not None:
+            left = found.good_until - core.server_time(self._memory, now)
+        wait = wait_after(self._failures, trouble.retry_after, self._chance(), left)
+        self._rests_until = now.steady + wait
         if trouble.retry_after is not None:
-            self._told_to_wait_until = now + trouble.retry_after
+            self._told_to_wait_until = now.steady + trouble.retry_after
 
     def _known_key(self, key: Optional[str]) -> Optional[str]:
         if key is not None or self._key is not None:
@@ -482,6 +490,8 @@ class Permit:
 
 
 def _released(answer: Union[dict[str, Any], Trouble]) -> Released:
+    from permit_client.answers import Released, read_time
+
     if isinstance(answer, Trouble):
         return Released(False, answer.why, trouble=answer)
     code = answer.get("code")
