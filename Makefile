@@ -222,6 +222,11 @@ restore-drill: setup ## Restore the newest snapshot of STACK into the new stack 
 bench: setup ## The figures of docs/performance.md
 	$(BIN)/python -m tests.bench
 
+.PHONY: bench-client
+bench-client: .venv/.installed ## The figures of docs/client.md, and its plot
+	$(BIN)/python clients/python/bench
+	$(BIN)/python clients/python/bench/simulation.py docs/client-outage.svg
+
 .PHONY: bench-large
 bench-large: setup ## The check among 10,000,000 licences: 15 minutes, 25 GB of disk
 	$(BIN)/python -m tests.bench.large

@@ -26,6 +26,13 @@ def test_the_description_of_the_api_names_it() -> None:
     assert VERSION == document["info"]["version"]
 
 
+def test_the_client_has_it() -> None:
+    """What a program ships says which server it is of."""
+    source = (ROOT / "clients/python/src/permit_client/__init__.py").read_text(encoding="utf-8")
+
+    assert [VERSION] == re.findall(r'^__version__ = "(.+)"$', source, re.MULTILINE)
+
+
 def test_the_changelog_tells_it_first() -> None:
     """Newest first, below what is not released yet."""
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

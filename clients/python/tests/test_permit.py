@@ -13,7 +13,7 @@ import pytest
 
 import permit_client
 from permit_client import AsyncPermit, Licence, Permit
-from permit_client.core import wait_after
+from permit_client.hearing import wait_after
 from permit_client.messages import names, sentence
 from permit_client.testing import FakePermit
 
@@ -418,6 +418,16 @@ def test_a_person_is_not_made_to_wait_but_by_the_server(licences: FakePermit) ->
     licences.move_clock(seconds=29)
     assert ("could_not_check", "busy") == told(permit.check(key, fresh=True))
     licences.move_clock(seconds=1)
+    assert ("allowed", "verdict") == told(permit.check(key, fresh=True))
+
+
+def test_who_is_in_between_cannot_keep_a_person_waiting(licences: FakePermit) -> None:
+    """`Retry-After` is not signed."""
+    permit, key = licences.permit(), licences.issue()
+    licences.busy(retry_after=10**9)
+    permit.check(key)
+    licences.online()
+    licences.move_clock(minutes=5)
     assert ("allowed", "verdict") == told(permit.check(key, fresh=True))
 
 

@@ -19,7 +19,7 @@ import pytest
 from servers import Act, Authority, answering, http, read_request, serving
 
 from permit_client import Permit
-from permit_client.core import LONGEST_ANSWER, Reply, Trouble
+from permit_client.hearing import LONGEST_ANSWER, Reply, Trouble
 from permit_client.testing import FakePermit
 from permit_client.transport import Http
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from permit_client import core, licence_keys, trust
+from permit_client import core, hearing, licence_keys, trust
 from permit_client.clock import Reading
 from permit_client.memory import Forgotten, Memory, forget, found_newer, read_back, written
 from permit_client.proofs import NotBelieved, Question, verify
@@ -60,14 +60,14 @@ def test_proofs(vector: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("vector", vectors("answers.json"))
 def test_answers(vector: dict[str, Any]) -> None:
-    came = core.read_answer(
-        core.Reply(
+    came = hearing.read_answer(
+        hearing.Reply(
             vector["status"], vector["content_type"], vector["body"].encode(), vector["retry_after"]
         )
     )
-    trouble = came.why if isinstance(came, core.Trouble) else None
+    trouble = came.why if isinstance(came, hearing.Trouble) else None
     assert vector["trouble"] == trouble
-    if isinstance(came, core.Trouble) and trouble == "busy":
+    if isinstance(came, hearing.Trouble) and trouble == "busy":
         assert vector["retry_after"] == came.retry_after
 
 
@@ -118,12 +118,12 @@ class Program:
         self.file_time = step.get("file_time", 0.0)
 
     def hear(self, step: dict[str, Any], now: Reading) -> core.Finding:
-        came: core.Reply | core.Trouble
+        came: hearing.Reply | hearing.Trouble
         if "trouble" in step:
-            came = core.Trouble(step["trouble"])
+            came = hearing.Trouble(step["trouble"])
         else:
-            came = core.Reply(200, "application/json", step["body"].encode())
-        heard = core.hear(
+            came = hearing.Reply(200, "application/json", step["body"].encode())
+        heard = hearing.hear(
             came,
             self.question,
             nonce=step["nonce"],

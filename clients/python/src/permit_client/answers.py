@@ -10,7 +10,7 @@ from permit_client.licence import Told
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from permit_client.core import Trouble
+    from permit_client.hearing import Trouble
 
 
 class Device(NamedTuple):

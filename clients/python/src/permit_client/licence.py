@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from permit_client.answers import Device
-    from permit_client.core import Finding, Trouble
+    from permit_client.core import Finding
+    from permit_client.hearing import Trouble
 
 
 class Told:

@@ -9,7 +9,7 @@ from _thread import allocate_lock  # `threading` costs a start 1 ms, and a lock 
 from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, Union
 
 from permit_client import clock, core
-from permit_client.core import Finding, Reply, Trouble, hear, is_due, recall, wait_after
+from permit_client.core import Finding, is_due, recall
 from permit_client.digests import sha256
 from permit_client.licence import Licence
 from permit_client.memory import Forgotten, Memory, forget, found_newer, newer, read_back, written
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from permit_client.answers import Device, Released, Usage
     from permit_client.clock import Clock, Reading
+    from permit_client.hearing import Reply, Trouble
     from permit_client.renewal import Renewal
     from permit_client.transport import Ca, Proxy
     from permit_client.trust import Keys
@@ -34,6 +35,7 @@ _NOTED_EVERY = 600  # seconds between two notes of how late the clock has been
 _UNKNOWN_PAUSE = 600  # seconds in which an unknown key is not asked about again
 _NONCE_BYTES = 24
 _RELEASE_TIMEOUT = 5.0
+_LONGEST_FOR_A_PERSON = 300.0  # seconds that `Retry-After` keeps `fresh=True` from asking
 
 
 class Transport(Protocol):
@@ -150,7 +152,8 @@ class Permit:
 
         `key`: as the customer typed it; None takes the last one, or the one that was kept.
         `fresh`: asks although it is not due, after somebody has pressed a button for it. It waits
-        only where the server itself has said for how long to leave it alone.
+        only where the server itself has said for how long to leave it alone, and five minutes at
+        most.
         """
         if key is not None and not isinstance(key, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError("key: a text")
@@ -174,6 +177,7 @@ class Permit:
         with self._lock:
             self._read()
             from permit_client.answers import Released
+            from permit_client.hearing import read_answer
 
             key = self._known_key(None)
             if key is None:
@@ -184,7 +188,7 @@ class Permit:
             else:
                 request["device_id"] = device if isinstance(device, str) else device.id
             came = self._post("/v1/licences/release", request, min(self._timeout, _RELEASE_TIMEOUT))
-            answer = core.read_answer(came)
+            answer = read_answer(came)
             if device is None:
                 self._after_release(key, answer)
             else:
@@ -203,6 +207,7 @@ class Permit:
             key = self._known_key(None)
         if key is None:
             return Usage(core.COULD_NOT_CHECK, "no_key", None, self._messages)
+        from permit_client.hearing import Trouble
         from permit_client.usage import hear_usage
 
         nonce = _nonce()
@@ -312,6 +317,8 @@ class Permit:
             return recall(mine, now, file_time=self._file_time)
         if not fresh and id_ == self._unknown_key and now.steady < self._unknown_until:
             return Finding(core.REFUSED, "NOT_FOUND")
+        from permit_client.hearing import hear
+
         nonce = _nonce()
         came: Union[Reply, Trouble, None] = self._resting(now, fresh=fresh)
         is_asked = came is None
@@ -387,6 +394,8 @@ class Permit:
             self._failures, self._rests_until, self._told_to_wait_until = 0, 0.0, 0.0
             return
         self._failures += 1
+        from permit_client.hearing import wait_after
+
         now, left = self._clock(), 0.0
         found = recall(self._memory, now, file_time=self._file_time)
         if self._memory is not None and found.good_until is not None:
@@ -394,7 +403,8 @@ class Permit:
         wait = wait_after(self._failures, trouble.retry_after, self._chance(), left)
         self._rests_until = now.steady + wait
         if trouble.retry_after is not None:
-            self._told_to_wait_until = now.steady + trouble.retry_after
+            told = min(trouble.retry_after, _LONGEST_FOR_A_PERSON)
+            self._told_to_wait_until = now.steady + told
 
     def _known_key(self, key: Optional[str]) -> Optional[str]:
         if key is not None or self._key is not None:
@@ -403,10 +413,10 @@ class Permit:
 
     def _after_release(self, key: str, answer: Union[dict[str, Any], Trouble]) -> None:
         """No lease may outlive its seat, also where the answer got lost on its way."""
-        if isinstance(answer, Trouble):
-            is_kept = not answer.was_sent
-        else:
+        if isinstance(answer, dict):
             is_kept = answer.get("code") not in ("RELEASED", "NOT_ACTIVATED")
+        else:
+            is_kept = not answer.was_sent
         if not is_kept:
             self._remember(forget(self._memory, _key_id(key), self._clock()))
 
@@ -491,6 +501,7 @@ class Permit:
 
 def _released(answer: Union[dict[str, Any], Trouble]) -> Released:
     from permit_client.answers import Released, read_time
+    from permit_client.hearing import Trouble
 
     if isinstance(answer, Trouble):
         return Released(False, answer.why, trouble=answer)

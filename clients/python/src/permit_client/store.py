@@ -227,11 +227,23 @@ def _replace(path: str, data: bytes) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        os.replace(temporary, path)  # noqa: PTH105
+        _rename(temporary, path)
     except BaseException:
         _unlink(temporary)
         raise
     _sync_folder(os.path.dirname(path))  # noqa: PTH120
+
+
+def _rename(temporary: str, path: str) -> None:
+    """Windows refuses it for as long as another process has the file open."""
+    for _ in range(20 if sys.platform == "win32" else 0):
+        try:
+            os.replace(temporary, path)  # noqa: PTH105
+        except PermissionError:
+            time.sleep(0.02)
+        else:
+            return
+    os.replace(temporary, path)  # noqa: PTH105
 
 
 def _sync_folder(folder: str) -> None:

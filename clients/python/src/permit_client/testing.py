@@ -22,7 +22,7 @@ from uuid import uuid4
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from permit_client.clock import Reading
-from permit_client.core import Reply, Trouble
+from permit_client.hearing import Reply, Trouble
 from permit_client.licence_keys import ALPHABET, canonical, key_id
 from permit_client.permit import Permit
 from permit_client.proofs import PROOF_TYPE, USAGE_TYPE

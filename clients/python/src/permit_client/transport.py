@@ -14,7 +14,7 @@ import urllib.request
 from contextlib import suppress
 from typing import NamedTuple, Optional, Union
 
-from permit_client.core import LONGEST_ANSWER, Reply, Trouble
+from permit_client.hearing import LONGEST_ANSWER, Reply, Trouble
 
 _HTTPS = 443
 Ca = Union[str, ssl.SSLContext, None]

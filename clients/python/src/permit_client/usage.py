@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Optional, Union
 
-from permit_client.core import (
-    ALLOWED,
-    COULD_NOT_CHECK,
-    NOT_BELIEVED,
-    REFUSED,
-    Reply,
-    Trouble,
-    read_answer,
-)
+from permit_client.core import ALLOWED, COULD_NOT_CHECK, NOT_BELIEVED, REFUSED
+from permit_client.hearing import Reply, Trouble, read_answer
 from permit_client.proofs import USAGE_TYPE, NotBelieved, Question, verify
 
 
