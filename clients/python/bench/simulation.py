@@ -1,7 +1,7 @@
 """A hundred thousand devices over a week, with an outage of four hours; argument: the plot.
 
 Each device is a program that runs all the time and renews in the background, at the default lease:
-the worst case. It waits as the client does, by `hearing.wait_after`.
+the worst case. It waits as the client does, by `circuit.wait_after`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 
-from permit_client.hearing import wait_after
+from permit_client.circuit import wait_after
 
 DEVICES = 100_000
 HOUR, DAY = 3600.0, 86_400.0

@@ -13,7 +13,7 @@ import pytest
 
 import permit_client
 from permit_client import AsyncPermit, Licence, Permit
-from permit_client.hearing import wait_after
+from permit_client.circuit import wait_after
 from permit_client.messages import names, sentence
 from permit_client.testing import FakePermit
 

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 LONGEST_ANSWER = 1_048_576
 """Bytes."""
 _LONGEST_RETRY_AFTER = 3600.0  # it is not signed: somebody in between may say a year
-_LONGEST_WITH_LEASE = 21_600.0
-_FAILURES_BEFORE_REST = 5
 _HTML = ("<!doctype html", "<html")
 
 
@@ -180,30 +178,3 @@ def _problem(reply: Reply) -> str:
 def _is_page(reply: Reply) -> bool:
     start = reply.body[:256].lstrip().lower()
     return "html" in reply.content_type or start.startswith(tuple(s.encode() for s in _HTML))
-
-
-def wait_after(
-    failures: int, retry_after: float | None, chance: float, lease_left: float = 0.0
-) -> float:
-    """Seconds to leave the server alone after so many failures in a row.
-
-    `chance` is from 0 to 1, new at each call: full jitter, so that a hundred thousand programs that
-    lost the server at one moment do not come back at one moment. A program whose lease still holds
-    for long is in no hurry: it waits for up to a quarter of `lease_left`, six hours at most.
-    Without a lease it tries again within seconds, and after five failures the circuit rests for
-    five to ten minutes, later for up to an hour. What the server asked for is the least, and spread
-    over a quarter more.
-    """
-    if failures < _FAILURES_BEFORE_REST:
-        wait = chance * min(5.0 * 2 ** (failures - 1), 60.0)
-    else:
-        doubled = 2 ** min(failures - _FAILURES_BEFORE_REST, 4)
-        wait = 300.0 + chance * min(300.0 * doubled, 3300.0)
-    unhurried = min(lease_left / 4, _LONGEST_WITH_LEASE)
-    if unhurried > 60.0:
-        wait = chance * unhurried
-    elif unhurried > 0.0:  # a floating seat: before it lapses
-        wait = min(wait, (0.5 + chance / 2) * unhurried)
-    if retry_after is not None:
-        wait = max(wait, retry_after * (1 + chance / 4))
-    return wait

@@ -234,16 +234,15 @@ def _replace(path: str, data: bytes) -> None:
     _sync_folder(os.path.dirname(path))  # noqa: PTH120
 
 
-def _rename(temporary: str, path: str) -> None:
+def _rename(temporary: str, path: str, patience: int = 20) -> None:
     """Windows refuses it for as long as another process has the file open."""
-    for _ in range(20 if sys.platform == "win32" else 0):
-        try:
-            os.replace(temporary, path)  # noqa: PTH105
-        except PermissionError:
-            time.sleep(0.02)
-        else:
-            return
-    os.replace(temporary, path)  # noqa: PTH105
+    try:
+        os.replace(temporary, path)  # noqa: PTH105
+    except PermissionError:
+        if sys.platform != "win32" or patience == 0:
+            raise
+        time.sleep(0.02)
+        _rename(temporary, path, patience - 1)
 
 
 def _sync_folder(folder: str) -> None:
