@@ -10,7 +10,7 @@ from permit_client.store import FileStore, MemoryStore, default_folder
 if TYPE_CHECKING:
     from datetime import date
 
-    from permit_client.store import Store
+    from permit_client.interfaces import Store
 
 
 def open_store(

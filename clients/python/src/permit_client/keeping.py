@@ -10,8 +10,9 @@ from permit_client.store import ABSENT, OK
 
 if TYPE_CHECKING:
     from permit_client.clock import Reading
+    from permit_client.interfaces import Store
     from permit_client.proofs import Question
-    from permit_client.store import Kept, Store
+    from permit_client.store import Kept
 
 _NOTED_EVERY = 600
 """Seconds between two notes of how late the clock has been."""

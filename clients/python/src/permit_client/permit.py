@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from _thread import allocate_lock  # `threading` costs a start 1 ms, and a lock is all it needs
-from typing import TYPE_CHECKING, Any, Callable, Optional, Protocol, Union
+from typing import TYPE_CHECKING, Any, Callable, Optional, Union
 
 from permit_client import clock, core
 from permit_client.arguments import (
@@ -36,21 +36,13 @@ if TYPE_CHECKING:
     from permit_client.answers import Device, Released, Usage
     from permit_client.clock import Clock
     from permit_client.hearing import Reply, Trouble
+    from permit_client.interfaces import Store, Transport
     from permit_client.renewal import Renewal
-    from permit_client.store import Store
     from permit_client.transport import Ca, Proxy
     from permit_client.trust import Keys
 
 _NONCE_BYTES = 24
 _RELEASE_TIMEOUT = 5.0
-
-
-class Transport(Protocol):
-    """What carries a request to the server."""
-
-    def post(self, path: str, body: bytes, timeout: float) -> Union[Reply, Trouble]:
-        """Never raises for a network."""
-        ...
 
 
 class Permit:

@@ -9,14 +9,13 @@ import json
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional, Protocol, Union
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 
 from permit_client.digests import hmac_sha256, is_hmac_sha256, sha256
 from permit_client.strict import Malformed, parse_object
 
 if TYPE_CHECKING:
-    Change = Callable[["Kept"], Optional[dict[str, Any]]]
-    """From what is there now to what shall be there; None: leave it as it is."""
+    from permit_client.interfaces import Change
 
 FORMAT = 1
 _LARGEST = 262_144
@@ -38,26 +37,6 @@ class Kept(NamedTuple):
     body: Optional[dict[str, Any]] = None
     written_at: float = 0.0
     """When, by the clock of the file system; seconds since 1970."""
-
-
-class Store(Protocol):
-    """A place for one small document."""
-
-    def load(self) -> Kept:
-        """Never raises."""
-        ...
-
-    def update(self, change: Change) -> Optional[str]:
-        """Replaces the document as a whole. None, or the name of what prevented it."""
-        ...
-
-    def stamp(self) -> object:
-        """Differs when another process may have written since. Never raises."""
-        ...
-
-    def discard(self) -> None:
-        """Removes the document, where that is possible. Never raises."""
-        ...
 
 
 class MemoryStore:
