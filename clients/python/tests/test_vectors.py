@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +192,33 @@ def test_there_are_enough_of_them() -> None:
     kinds = [each["kind"] for each in every]
     assert kinds.count("good") >= 40
     assert kinds.count("hostile") >= 120
+
+
+def test_no_proof_survives_a_change_of_any_of_its_symbols() -> None:
+    """Each symbol in its turn becomes another one, is left out, or is doubled."""
+    vector = next(each for each in document("proofs.json")["vectors"] if each["kind"] == "good")
+    proof, expect = vector["proof"], vector["expect"]
+    question = Question(
+        PROOF_TRUST, expect["product"], expect["device"], expect["build_date"], expect["issuer"]
+    )
+    assert "accepted" == outcome(proof, question, expect)
+    for place, symbol in enumerate(proof):
+        for other in ("A" if symbol != "A" else "B", "", symbol * 2, "\0", "é"):
+            changed = proof[:place] + other + proof[place + 1 :]
+            assert "accepted" != outcome(changed, question, expect), place
+
+
+def test_noise_is_named_and_never_raises() -> None:
+    """Whatever comes, or lies on the disk, is one of the known things."""
+    chance = random.Random(1)
+    seal = Seal("editor", "0" * 64)
+    good = [
+        each["text"].encode() for each in document("stores.json")["vectors"] if len(each) < 10**5
+    ] + [each["body"].encode() for each in document("answers.json")["vectors"]]
+    for _ in range(3000):
+        data = bytearray(chance.choice(good)[:2000] or b"{")
+        for _ in range(chance.randint(1, 8)):
+            data[chance.randrange(len(data))] = chance.choice(b'{}[]",:\\0129-+eE.ntfN\x00\xff u')
+        assert seal.open(bytes(data)).status in ("damaged", "newer", "other_device")
+        came = hearing.read_answer(hearing.Reply(200, "", bytes(data)))
+        assert isinstance(came, dict) or came.why in ("nonsense", "captive_portal")
