@@ -209,6 +209,25 @@ def test_nobody_assigns_what_is_not_his_to_set(
         assert field in {error["field"] for error in answer.body["errors"]}, path
 
 
+def test_an_unknown_parameter_is_refused(deployment: Deployment, vendor: Vendor) -> None:
+    """On every route, by its name, and nothing is done; also one that another route knows."""
+    ids = things(vendor)
+    events = "SELECT count(*) FROM permit.audit_events"
+    before = deployment.sql(events)
+
+    for operation in operations(deployment):
+        methods = ("GET", "HEAD") if operation.method == "GET" else (operation.method,)
+        for method in methods:
+            asked = operation._replace(method=method)
+            answer = send(deployment, asked, ids, token=vendor.token, query={"period": "2026-11"})
+
+            assert 422 == answer.status, name(asked)
+            if method != "HEAD":
+                errors = [{"field": "period", "message": "is unknown: leave it out"}]
+                assert errors == answer.body["errors"], name(asked)
+    assert before == deployment.sql(events)
+
+
 def test_reads_and_writes_take_few_round_trips(
     deployment: Deployment, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
