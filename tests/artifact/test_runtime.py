@@ -29,7 +29,7 @@ KNOWN = {
     **dict.fromkeys(
         (
             *("products", "product", "policies", "policy", "licences", "licence"),
-            *("users", "user", "api_keys", "api_key", "audit_events"),
+            *("tenant", "users", "user", "api_keys", "api_key", "audit_events"),
             *("login_second_factor", "login_elevate"),
         ),
         (401, {"type", "title", "status", "detail", "code", "request_id"}),

@@ -19,7 +19,7 @@ DOORS = {
         *("admit_second_factor", "begin_verified_session"),
     },
     "permit_public": {"health", "list_proof_keys"},
-    "permit_sweep": {"sweep", "sweep_vendor"},
+    "permit_sweep": {"sweep", "sweep_vendor", "list_holders_to_fold", "keep_folded_holders"},
     "permit_vendor": {
         *("enter_with_token", "enter_with_api_key", "claim_answer", "keep_answer", "seat_device"),
         *("change_member", "find_link", "redeem_link", "admit_own_password"),

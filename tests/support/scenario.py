@@ -129,6 +129,7 @@ def play(deployment: Deployment, kind: type[Play] = Play) -> list[dict[str, Any]
     day = kind(deployment)
     _everybody(day, tenant["tenant_id"])
     token = _sign_in(day)
+    day.do("GET /v1/tenants/me", token=token)
     licence = _sell(day, token)
     _devices(day, token, licence)
     _end(day, token, licence)

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 from permit.contracts import (
     Answer,
     Contract,
+    Email,
     Entitlement,
     Id,
     Instant,
@@ -167,7 +168,7 @@ class Holder(Contract):
 
     name: Name | None = None
     """The holder's name. Null: none."""
-    email: Annotated[str, bounded(3, 254)] | None = None
+    email: Email | None = None
     """The holder's email; Permit never writes to it. Null: none."""
     reference: Name | None = None
     """What the vendor's own systems call the holder, such as a customer number. Null: none."""
