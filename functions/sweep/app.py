@@ -19,7 +19,7 @@ metrics = Metrics(namespace="Permit")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     database.allow(context.get_remaining_time_in_millis() / 1000 - 1)
     counts: dict[str, int] = asdict(upkeep.sweep(database))
-    upkeep.fold_holders(database)
     for name, count in counts.items():
         metrics.add_metric(name.title().replace("_", ""), MetricUnit.Count, count)
+    upkeep.fold_holders(database)
     return counts

@@ -14,7 +14,7 @@ from permit.folding import fold
 _NO_SCHEMA = (errors.InvalidSchemaName, errors.UndefinedFunction, errors.InsufficientPrivilege)
 # Licences that are looked at in one statement, which holds the locks of those that it folds.
 _BATCH = 1_000
-_FOLDING_SECONDS = 3.0  # of a run; the rest is for the next one
+_FOLDING_SECONDS = 2.0  # of a run; the rest is for the next one
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -230,6 +230,40 @@ def test_what_is_done_to_a_policy_is_found_by_its_product(vendor: Vendor) -> Non
     assert "a typing error" == told[0]["reason"]
 
 
+def test_the_events_of_a_licence_come_from_two_indexes(
+    deployment: Deployment, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own and those of its devices, each in the order of time: no other event is looked at."""
+    deployment.sql(
+        """
+        INSERT INTO permit.audit_events
+               (tenant_id, actor_kind, action, subject_kind, subject_id, changes)
+        SELECT %s, 'operator', 'suspend-licence', 'licence', gen_random_uuid(), '{}'
+          FROM generate_series(1, 20000)
+        """,
+        vendor.tenant_id,
+    )
+    deployment.sql("ANALYZE permit.audit_events")
+    database = deployment.environment("team").database
+    fetch_all, plans = database.fetch_all, []
+
+    def explain(row_type: type[Any], statement: str, parameters: Any) -> list[Any]:
+        plans.append(
+            database._run(
+                lambda c: c.execute("EXPLAIN " + statement, parameters).fetchall(),
+                is_repeatable=False,
+            )
+        )
+        return fetch_all(row_type, statement, parameters)
+
+    monkeypatch.setattr(database, "fetch_all", explain)
+    events(vendor, subject=vendor.product_id)
+
+    assert "audit_events_subject" in str(plans)
+    assert "audit_events_parent" in str(plans)
+    assert "Seq Scan on audit_events" not in str(plans)
+
+
 def test_older_events_are_found_too(deployment: Deployment, vendor: Vendor) -> None:
     """What they belong to is noted by the sweep, where no trigger did it."""
     licence = vendor.licence()

@@ -307,6 +307,26 @@ def test_this_release_finds_all_as_it_was(upgrade: Upgrade, database: str) -> No
     made.vendor.deployment.close()
 
 
+def test_what_the_previous_release_stored_is_found(upgrade: Upgrade, database: str) -> None:
+    """Holders whose letters it folds otherwise; what was done to a device, by its licence."""
+    this, previous = upgrade.this(database), upgrade.previous(database)
+    made, vendor = upgrade.made.on(this), upgrade.made.on(previous).vendor
+    body = {"policy_id": vendor.policy(name="y"), "holder": {"name": "Iğdır Ltd"}}
+    later = vendor.call("POST", "/v1/licences", body, status=201)["id"]
+
+    this.invoke("sweep", {})
+
+    licences = made.licences
+    for query, licence in (("istanbul yaz", licences["given back"]["id"]), ("iğdir", later)):
+        found = made.get("/v1/licences", q=query)["items"]
+        assert [licence] == [each["id"] for each in found], query
+    told = made.get("/v1/audit-events", subject=licences["by hand"]["id"])["items"]
+    assert ["devices.block", "devices.activate", "devices.activate", "create-licence"] == [
+        event["action"] for event in told
+    ]
+    this.close()
+
+
 def test_after_a_rollback_the_previous_release_writes(upgrade: Upgrade, database: str) -> None:
     """With its own doors again, and this release's triggers still on the tables."""
     previous = upgrade.previous(database)

@@ -38,10 +38,14 @@ $$;
 GRANT EXECUTE ON FUNCTION permit.list_holders_to_fold(integer) TO permit_sweep;
 
 -- Each of p_holders has the ids and texts that were listed, and how the texts are folded; a holder who
--- has changed since was folded by that change.
+-- has changed since was folded by that change. Once all are done, it does nothing.
 CREATE OR REPLACE FUNCTION permit.keep_folded_holders(p_holders jsonb) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
 BEGIN
+    PERFORM FROM permit.holder_folding FOR UPDATE;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
     UPDATE permit.licences AS l
        SET holder_name_folded = h.holder_name_folded,
            holder_email_folded = h.holder_email_folded,

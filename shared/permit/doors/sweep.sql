@@ -107,7 +107,7 @@ BEGIN
            SELECT old.tenant_id, old.id
              FROM permit.audit_events AS old
             WHERE old.parent_id IS NULL AND old.subject_kind IN ('device', 'policy')
-            LIMIT 10000
+            LIMIT 5000
               FOR UPDATE SKIP LOCKED);
 END
 $$;

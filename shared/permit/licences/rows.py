@@ -70,8 +70,8 @@ class PolicyReach:
     """How many of the seats are beyond the limit and the `overage`: checks of their devices would
     be refused."""
     is_complete: bool
-    """Whether all licences were counted. False: the policy has more than 100,000, and each number
-    is of 100,000 of them."""
+    """Whether all licences were counted. False: the policy has more than 50,000, and each number
+    is of 50,000 of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
