@@ -153,6 +153,9 @@ def test_a_term_that_is_over_begins_anew(deployment: Deployment, vendor: Vendor)
     ends = [renewed(vendor, licence)["expires_at"] for _ in range(3)]
 
     assert ["2027-04-30T10", "2027-05-31T10", "2027-06-30T10"] == [end[:13] for end in ends]
+    items = deployment.operator("export-tenant", tenant_id=vendor.tenant_id)["items"]
+    [exported] = [item for item in items if item["id"] == licence["id"]]
+    assert "2027-03-31T10" == exported["term_anchor"][:13]
 
 
 @pytest.mark.parametrize(
