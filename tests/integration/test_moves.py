@@ -241,6 +241,22 @@ def test_a_move_may_set_the_end_itself(vendor: Vendor) -> None:
         assert end == moved(vendor, licence, **body)["expires_at"]
 
 
+def test_a_move_to_fewer_seats_refuses_the_last(deployment: Deployment, vendor: Vendor) -> None:
+    """As a lowered limit does: in the order in which the seats were taken, whatever the term."""
+    licence = vendor.licence(vendor.policy(**TRIAL, max_devices=3))
+    devices = [f"fingerprint-of-machine-{n}" for n in range(3)]
+    before = [deployment.check(licence["key"], device)["code"] for device in devices]
+
+    answer = moved(
+        vendor, licence, policy_id=vendor.policy(**YEARLY, max_devices=2), term="restart"
+    )
+
+    assert ["VALID"] * 3 == before
+    assert (2, 3) == (answer["seat_limit"], answer["devices_used"])
+    after = [deployment.check(licence["key"], device)["code"] for device in devices]
+    assert ["VALID", "VALID", "TOO_MANY_DEVICES"] == after
+
+
 def test_extensions_end_somewhere(vendor: Vendor) -> None:
     """422 before a year that no timestamp knows, and the licence has not moved."""
     licence = vendor.licence(vendor.policy(**YEARLY), expires_at="8950-01-01T00:00:00Z")
