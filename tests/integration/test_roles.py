@@ -39,11 +39,12 @@ FUNCTIONS = {
     "permit_vendor": {
         *("clock", "current_tenant", "is_duration", "seat_limit", "licence_status", "seats_used"),
         *("has_lapsed", "device_state", "last_checked_at", "replace_licence_key"),
-        *("meters_of", "period_at"),
+        *("meters_of", "period_at", "later", "renewed_term", "moved_term"),
     },
     "permit_operator": {
         *("clock", "current_tenant", "is_duration", "seat_limit", "licence_status", "seats_used"),
         *("has_lapsed", "device_state", "last_checked_at", "replace_licence_key"),
+        *("later", "renewed_term", "moved_term"),
     },
 }
 WRITES = {"SELECT", "INSERT", "UPDATE"}

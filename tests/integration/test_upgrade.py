@@ -367,6 +367,23 @@ def test_a_rollback_serves_what_this_release_made(upgrade: Upgrade, database: st
     this.close()
 
 
+def test_both_releases_renew_one_licence(upgrade: Upgrade, database: str) -> None:
+    """The previous one from the last end; this one from where the term began, where that fits."""
+    this = upgrade.made.on(upgrade.this(database)).vendor
+    previous = upgrade.made.on(upgrade.previous(database)).vendor
+    policy = previous.policy(name="Monthly", duration="P1M")
+    licence = previous.licence(policy, starts_at="2099-01-31T00:00:00Z")
+
+    path = f"/v1/licences/{licence['id']}/renew"
+    vendors = (this, previous, this, previous, previous, this, this)
+    ends = [vendor.call("POST", path)["expires_at"][:10] for vendor in vendors]
+
+    assert "2099-02-28T00:00:00Z" == licence["expires_at"]
+    days = ("03-31", "04-30", "05-31", "06-30", "07-30", "08-30", "09-30")
+    assert [f"2099-{day}" for day in days] == ends
+    this.deployment.close()
+
+
 @pytest.mark.parametrize("broken", BREAKS)
 def test_what_would_break_the_previous_release_is_seen(
     upgrade: Upgrade, database: str, broken: str

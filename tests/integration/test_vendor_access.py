@@ -24,6 +24,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/licences/lookup": {"key": "{key}"},
     "PATCH /v1/licences/{licence_id}": {"notes": "x", "max_devices": 5},
     "POST /v1/licences/{licence_id}/renew": {"expires_at": "2050-01-01T00:00:00Z"},
+    "POST /v1/licences/{licence_id}/transfer": {"holder": {"name": "New"}},
     "POST /v1/licences/{licence_id}/devices": {"fingerprint": "a-fingerprint-of-16"},
     "POST /v1/licences/{licence_id}/usage/reset": {"meter": "exports"},
     "POST /v1/users": {"email": "new@example.com", "role": "support"},

@@ -56,6 +56,9 @@ PROBLEM: dict[str, Any] = _object(
             "type": "integer",
             "description": "With `mfa_required`: for how many seconds the `mfa_token` is good.",
         },
+        "expires_at": _text(
+            "With `licence_end_moved`: the licence's present end.", format="date-time"
+        ),
     },
 )
 MESSAGE: dict[str, Any] = {

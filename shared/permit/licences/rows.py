@@ -127,6 +127,12 @@ class NewLicence(Licence):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Transferred(Licence):
+    key: str | None = field(repr=False)
+    """A new key that was asked for. Shown this once: only its digest is stored."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Issued(Licence):
     """A licence that was issued, or why it was not: then the rest is empty."""
 

@@ -104,7 +104,7 @@ class PolicyTerms(Contract):
     """What people call the policy; checks answer it too."""
     duration: Term | None = None
     """How long a licence lasts from its start, by the calendar: P1M from 31 January ends on the
-    last day of February. Null: without end."""
+    last day of February, and renewed for a month on 31 March. Null: without end."""
     starts: Literal["on_issue", "on_first_check"] = "on_issue"
     """When a licence without `starts_at` begins: `on_issue`, or `on_first_check`, with its first
     valid check."""

@@ -39,6 +39,7 @@ ACTIONS: dict[str, frozenset[str]] = {
     "licences.reinstate": _OWNERS,
     "licences.revoke": _OWNERS,
     "licences.rotate-key": _OWNERS,
+    "licences.transfer": _OWNERS,
     "usage.read": _READERS,
     "usage.reset": _OWNERS,
     "devices.read": _READERS,

@@ -72,6 +72,7 @@ EXPORTS: dict[str, LiteralString] = {
                    'key_hint', l.key_hint, 'holder_name', l.holder_name,
                    'holder_email', l.holder_email, 'holder_reference', l.holder_reference,
                    'starts_at', l.starts_at, 'expires_at', l.expires_at,
+                   'term_anchor', l.term_anchor,
                    'max_devices', l.max_devices, 'created_at', l.created_at,
                    'suspended_at', l.suspended_at, 'revoked_at', l.revoked_at,
     """
