@@ -42,7 +42,7 @@ def signed_by(key: ProofKey, given: LicenceFacts) -> LicenceFacts:
     return replace(given, kid=key.kid, sealed_key=sealed.blob, master_version=sealed.master_version)
 
 
-def proof_of(
+def signed_proof(
     given: LicenceFacts,
     *,
     product: str | None = None,
@@ -50,7 +50,7 @@ def proof_of(
     version_date: date | None = None,
     nonce: str | None = None,
     key: ProofKey = KEY,
-) -> Proof:
+) -> str:
     question = Question(product=product, version_date=version_date, has_device=device is not None)
     verdict = judge(given, question)
     proof = prove(
@@ -63,7 +63,11 @@ def proof_of(
         base_url="https://licences.example.com",
     )
     assert proof is not None
-    return read_proof(proof, [key.public_jwk])
+    return proof
+
+
+def proof_of(given: LicenceFacts, *, key: ProofKey = KEY, **asked: Any) -> Proof:
+    return read_proof(signed_proof(given, key=key, **asked), [key.public_jwk])
 
 
 def test_a_proof_says_everything() -> None:
