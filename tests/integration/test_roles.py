@@ -7,8 +7,8 @@ from tests.support.deployment import Deployment, connected
 
 DOORS = {
     "permit_check": {
-        *("check_key", "claim_seat_by_key", "release_device", "count_usage"),
-        *("check_licence", "claim_seat"),  # as the release before calls them
+        *("check_key", "claim_seat_by_key", "release_seat", "count_usage"),
+        *("check_licence", "claim_seat", "release_device"),  # as the release before calls them
     },
     "permit_login": {
         *("admit_password", "take_back_attempt", "open_session", "admit_code"),
@@ -38,13 +38,14 @@ DOORS = {
 FUNCTIONS = {
     "permit_vendor": {
         *("clock", "current_tenant", "is_duration", "seat_limit", "licence_status", "seats_used"),
-        *("has_lapsed", "device_state", "last_checked_at", "replace_licence_key"),
+        *("seen_lag", "seat_lapses_at", "has_lapsed", "is_seat_free", "device_state"),
+        *("last_checked_at", "replace_licence_key"),
         *("meters_of", "period_at", "later", "renewed_term", "moved_term"),
     },
     "permit_operator": {
         *("clock", "current_tenant", "is_duration", "seat_limit", "licence_status", "seats_used"),
-        *("has_lapsed", "device_state", "last_checked_at", "replace_licence_key"),
-        *("later", "renewed_term", "moved_term"),
+        *("seen_lag", "seat_lapses_at", "has_lapsed", "is_seat_free", "device_state"),
+        *("last_checked_at", "replace_licence_key", "later", "renewed_term", "moved_term"),
     },
 }
 WRITES = {"SELECT", "INSERT", "UPDATE"}

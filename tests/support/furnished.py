@@ -14,7 +14,15 @@ METERS = [{"name": "exports", "limit": 5, "period": "month"}]
 PASSWORD = "a long enough passphrase"
 IDEMPOTENT = {"idempotency-key": "the-order-that-came-twice"}
 # What every look changes or makes anew.
-_FLEETING = {"checked_at", "last_seen_at", "last_checked_at", "last_used_at", "proof", "nonce"}
+_FLEETING = {
+    "checked_at",
+    "next_check_at",
+    "last_seen_at",
+    "last_checked_at",
+    "last_used_at",
+    "proof",
+    "nonce",
+}
 
 
 @dataclass(frozen=True, kw_only=True)

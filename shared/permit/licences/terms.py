@@ -142,6 +142,10 @@ class PolicyTerms(Contract):
     max_releases: Devices | None = 3
     """How often in 30 days the holder of a key may move a node-locked licence: by releasing a
     device, or with a machine that is recognised by its components. Null: no limit."""
+    max_new_devices: Devices | None = None
+    """How many devices that it has not met before a licence takes within an hour, so that a leaked
+    key does not serve endless machines; those that have given their seat back do not count. Null:
+    100, or twice its seats where that is more; 10,000 without a limit of seats."""
     self_service: bool = True
     """Whether a check that finds no free seat tells the holder of the key which devices have the
     seats, so that they can release one."""
