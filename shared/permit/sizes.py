@@ -1,7 +1,8 @@
 """How many bytes something has once it is written out, and how many an answer may have."""
 
 import json
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Any, cast
 
@@ -22,14 +23,22 @@ def written_size(value: object) -> int:
     An answer has the same without the blanks. `1e308` has 309 digits. Raises ValueError for a whole
     number of more than 4,300 digits, which nothing of ours reads.
     """
+    text = json.dumps(value, ensure_ascii=False)
+    size = len(text.encode())
+    if re.search(r"\de[+-]\d", text):  # Python writes large and small numbers so
+        size += sum(len(f"{Decimal(repr(each)):f}") - len(repr(each)) for each in _floats(value))
+    return size
+
+
+def _floats(value: object) -> Iterator[float]:
     if isinstance(value, float):
-        return len(f"{Decimal(repr(value)):f}")
-    if isinstance(value, dict):
-        members = cast("dict[str, Any]", value).items()
-        return max(2, sum(written_size(name) + written_size(each) + 4 for name, each in members))
-    if isinstance(value, list):
-        return max(2, sum(written_size(each) + 2 for each in cast("list[Any]", value)))
-    return len(json.dumps(value, ensure_ascii=False).encode())
+        yield value
+    elif isinstance(value, dict):
+        for each in cast("dict[str, Any]", value).values():
+            yield from _floats(each)
+    elif isinstance(value, list):
+        for each in cast("list[Any]", value):
+            yield from _floats(each)
 
 
 def passed_on_size(text: str) -> int:

@@ -272,3 +272,30 @@ def test_the_export_of_a_long_used_meter_has_pages(deployment: Deployment, vendo
     assert 2 * (2 * 24 * 60 + 2) == len(seen) == len(set(seen))
     assert ("old", None) in seen
     assert [1, len(seen) - 1_000] == [kinds.count("licence"), kinds.count("usage")]
+
+
+def test_an_operators_answer_is_measured_too(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A problem in place of an answer that Lambda would not pass on."""
+    monkeypatch.setattr(deployment.environment("operator"), "LARGEST_ANSWER", 100)
+
+    assert "answer_too_large" == deployment.refused("help")["code"]
+
+
+@pytest.mark.parametrize(
+    "number",
+    [-(10**4_299), 10**4_299, 1e308, -1e-300, 5e-324, 1.5, -0.0, 1e16, 10**18],
+    ids=lambda number: f"{number:.3}" if isinstance(number, float) else str(number)[:6],
+)
+def test_a_number_comes_back(vendor: Vendor, number: float) -> None:
+    """As it was sent, whatever its size, to the vendor and to the program."""
+    body = {"policy_id": vendor.policy(), "metadata": {"n": number}}
+    issued = vendor.call("POST", "/v1/licences", body, status=201)
+
+    for metadata in (
+        issued["metadata"],
+        vendor.call("GET", f"/v1/licences/{issued['id']}")["metadata"],
+        vendor.deployment.check(issued["key"])["licence"]["metadata"],
+    ):
+        assert number == type(number)(metadata["n"])
