@@ -1,5 +1,6 @@
-"""/v1/users, /v1/api-keys, /v1/audit-events: a vendor's people and servers, and who did what."""
+"""/v1/tenants/me, /v1/users, /v1/api-keys, /v1/audit-events: whose side, who may, who did what."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -14,6 +15,7 @@ from permit.contracts import (
     Instant,
     Name,
     NewPassword,
+    OneOf,
     Password,
     answer_of,
     bounded,
@@ -24,9 +26,10 @@ from permit.edge.payload import Context, Response
 from permit.errors import InvalidRequest, Refusal
 from permit.paging import PageAnswer, PageQuery, page, place
 from permit.people import api_keys, own_account, second_factors, users
-from permit.people.callers import ApiKeyRole, Caller, UserRole
+from permit.people.callers import EVENTS, ApiKeyRole, Caller, UserRole
 from permit.people.queries import api_keys as api_key_queries
 from permit.people.queries import audit as audit_queries
+from permit.people.queries import tenants as tenant_queries
 from permit.people.queries import users as user_queries
 from permit.people.queries.audit import AuditFilter
 from permit.people.refusals import (
@@ -43,7 +46,8 @@ from permit.people.refusals import (
     TooManyAttempts,
     WrongProof,
 )
-from permit.people.rows import ApiKey, AuditEvent, User
+from permit.people.rows import ApiKey, AuditEvent, Tenant, User
+from permit.security import proofs
 from permit.settings import TeamSettings
 
 LinkToken = Annotated[str, bounded(1, 256)]
@@ -108,6 +112,13 @@ class RemovalRequest(Contract):
 class SecondFactorRule(Contract):
     required: bool
     """Whether all the tenant's people need one: who has none can then do nothing but enrol one."""
+
+
+class TenantAnswer(answer_of(Tenant)):
+    issuer: str
+    """Who signs the tenant's proofs: their `iss`."""
+    jwks_url: str
+    """Where the public keys are that verify the tenant's proofs."""
 
 
 class UserAnswer(answer_of(User)):
@@ -180,10 +191,12 @@ class ApiKeyList(PageAnswer):
 class AuditQuery(PageQuery):
     actor: Id | None = None
     """Only what this user or API key did: their id."""
-    action: Name | None = None
-    """Only this action of the table of roles, such as `licences.suspend`."""
+    action: Annotated[str, OneOf(EVENTS)] | None = None
+    """Only this action: one of the table of roles that changes something, a sign-in's, or an
+    operator's command."""
     subject: Id | None = None
-    """Only what was done to this thing: its id."""
+    """Only what was done to this thing, or to what belongs to it: its id. A licence's finds its
+    devices' events too, a product's its policies'."""
     subject_kind: (
         Literal["product", "policy", "licence", "device", "user", "api_key", "tenant"] | None
     ) = None
@@ -215,7 +228,7 @@ class Actor(Answer):
 
 class Subject(Answer):
     kind: str
-    """`product`, `policy`, `licence`, `device`, `user` or `api_key`."""
+    """`product`, `policy`, `licence`, `device`, `user`, `api_key` or `tenant`."""
     id: UUID
     """Its id."""
 
@@ -234,6 +247,14 @@ class AuditEventList(PageAnswer):
 settings = TeamSettings.from_environment()
 database = Database(settings)
 api = VendorApi(database, settings)
+
+
+@api.operation("GET", "/v1/tenants/me", "tenants.read", answer=TenantAnswer)
+def get_tenant(caller: Caller) -> Answer:
+    """Which tenant one is of, and where its proofs are verified."""
+    tenant = tenant_queries.get_tenant(database, caller.tenant_id)
+    issuer = proofs.issuer(api.base_url(settings.public_url), tenant.id)
+    return TenantAnswer(**asdict(tenant), issuer=issuer, jwks_url=f"{issuer}/jwks.json")
 
 
 @api.operation(

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, cast, get_type_hints
@@ -114,7 +114,7 @@ class Contract(_Discreet, BaseModel):
 
 
 class Query(Contract):
-    """Parameters of a query string, where every value is text."""
+    """Parameters of a query string, where every value is text. By itself it knows none."""
 
     model_config = ConfigDict(strict=False)
 
@@ -168,6 +168,18 @@ class Words:
         self, schema: "CoreSchema", handler: "GetJsonSchemaHandler"
     ) -> dict[str, Any]:
         return {**handler(schema), "description": self.text}
+
+
+class OneOf:
+    """One of these texts, where they come from a table and no Literal can name them."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts = list(texts)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: "GetCoreSchemaHandler"
+    ) -> "CoreSchema":
+        return core_schema.literal_schema(self._texts)
 
 
 Id = Annotated[UUID, Field(strict=False)]  # JSON has no UUIDs: they come as text

@@ -45,7 +45,7 @@ POLICY: dict[str, Any] = {
 NO_TERMS = {
     "licences": {
         *("tenant_id", "id", "product_id", "key_hint", "created_at", "suspended_at"),
-        "revoked_at",
+        *("revoked_at", "term_anchor"),
     },
     "policies": {"tenant_id", "id", "product_id", "created_at"},
 }

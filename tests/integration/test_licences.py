@@ -14,6 +14,7 @@ from permit.licences.rows import Licence
 from permit.licences.terms import LicenceRequest
 from tests.support.deployment import Deployment, Vendor
 from tests.support.racing import acting, held_up, race
+from tests.support.refusals import assert_refused
 
 FIELDS = {
     *("id", "key_hint", "product", "policy_id", "holder", "status", "starts_at", "expires_at"),
@@ -556,6 +557,52 @@ def test_a_bad_filter_is_refused(
     answer = deployment.call("GET", "/v1/licences", query=query, token=vendor.token)
 
     assert (422, field) == (answer.status, answer.body["errors"][0]["field"])
+
+
+@pytest.mark.parametrize(
+    "email", ["ada", "ada@", "@example.com", "a@b@c", "a b@c.org", "a\x00@c.org", "a@" + "c" * 253]
+)
+def test_a_holders_email_looks_like_one(deployment: Deployment, vendor: Vendor, email: str) -> None:
+    """At issue, in a batch and in a change; as everybody's email does."""
+    policy, token = vendor.policy(), vendor.token
+    licence = issue(vendor, policy)
+    order = {"policy_id": policy, "holder": {"email": email}}
+
+    issued = deployment.call("POST", "/v1/licences", order, token=token)
+    batch = deployment.call("POST", "/v1/licences/batch", {"licences": [order]}, token=token)
+    path = f"/v1/licences/{licence['id']}"
+    changed = deployment.call("PATCH", path, {"holder": {"email": email}}, token=token)
+
+    assert_refused(issued, "holder.email")
+    assert_refused(batch, "licences.0.holder.email")
+    assert_refused(changed, "holder.email")
+
+
+def test_a_holders_email_is_kept_as_it_was_meant(vendor: Vendor) -> None:
+    """Without what a copy brought along; upper and lower case stay."""
+    issued = issue(vendor, holder={"email": "  Ada.Lovelace+home@xn--bcher-kva.example\u200b\n"})
+
+    assert "Ada.Lovelace+home@xn--bcher-kva.example" == issued["holder"]["email"]
+
+
+def test_an_older_holder_may_have_any_email(deployment: Deployment, vendor: Vendor) -> None:
+    """The licence is read, listed, changed, renewed, exported, and the email can be put right."""
+    licence = issue(vendor, vendor.policy(duration="P1Y"), holder=HOLDER)
+    path = f"/v1/licences/{licence['id']}"
+    deployment.sql("UPDATE permit.licences SET holder_email = 'see her card'")
+
+    read = vendor.call("GET", path)
+    listed = vendor.call("GET", "/v1/licences", query={"q": "ada"})["items"]
+    changed = vendor.call("PATCH", path, {"notes": "pays late", "holder": {"name": "Ada"}})
+    act(vendor, licence, "renew")
+    exported = deployment.operator("export-tenant", tenant_id=vendor.tenant_id)["items"]
+
+    assert [read] == listed
+    assert HOLDER | {"email": "see her card"} == read["holder"]
+    assert HOLDER | {"email": "see her card", "name": "Ada"} == changed["holder"]
+    assert "see her card" in [each.get("holder_email") for each in exported]
+    right = vendor.call("PATCH", path, {"holder": {"email": "ada@example.com"}})
+    assert "ada@example.com" == right["holder"]["email"]
 
 
 def test_a_holder_is_found_by_an_index(

@@ -19,7 +19,7 @@ DOORS = {
         *("admit_second_factor", "begin_verified_session"),
     },
     "permit_public": {"health", "list_proof_keys"},
-    "permit_sweep": {"sweep", "sweep_vendor"},
+    "permit_sweep": {"sweep", "sweep_vendor", "list_holders_to_fold", "keep_folded_holders"},
     "permit_vendor": {
         *("enter_with_token", "enter_with_api_key", "seat_device"),
         *("claim_sealed_answer", "keep_answer"),
@@ -41,11 +41,12 @@ FUNCTIONS = {
     "permit_vendor": {
         *("clock", "current_tenant", "is_duration", "seat_limit", "licence_status", "seats_used"),
         *("has_lapsed", "device_state", "last_checked_at", "replace_licence_key"),
-        *("meters_of", "period_at"),
+        *("meters_of", "period_at", "later", "renewed_term", "moved_term"),
     },
     "permit_operator": {
         *("clock", "current_tenant", "is_duration", "seat_limit", "licence_status", "seats_used"),
         *("has_lapsed", "device_state", "last_checked_at", "replace_licence_key"),
+        *("later", "renewed_term", "moved_term"),
     },
 }
 WRITES = {"SELECT", "INSERT", "UPDATE"}

@@ -261,6 +261,7 @@ def test_a_tenant_may_require_one_of_all(deployment: Deployment, vendor: Vendor)
     refused = deployment.call("GET", "/v1/products", token=token)
     vendor.call("GET", "/v1/products", token=key)
     me = vendor.call("GET", "/v1/users/me", token=token)
+    assert vendor.call("GET", "/v1/tenants/me", token=token)["requires_second_factor"]
     secret = vendor.call("POST", PATH, token=token)["secret"]
     vendor.call("POST", f"{PATH}/confirm", {"code": code(secret)}, token=token)
     vendor.call("GET", "/v1/products", token=token)

@@ -27,6 +27,7 @@ NOT_TOLD = {
     *("password_hash", "key_hash", "fingerprint_hash", "totp_sealed", "totp_master_version"),
     *("totp_used_step", "totp_confirmed_at"),
     "actor_means",  # actor_kind tells it
+    "parent_id",  # licence_id and product_id tell it
 }
 KIND_OF = {
     "tenants": "tenant",

@@ -24,6 +24,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/licences/lookup": {"key": "{key}"},
     "PATCH /v1/licences/{licence_id}": {"notes": "x", "max_devices": 5},
     "POST /v1/licences/{licence_id}/renew": {"expires_at": "2050-01-01T00:00:00Z"},
+    "POST /v1/licences/{licence_id}/transfer": {"holder": {"name": "New"}},
     "POST /v1/licences/{licence_id}/devices": {"fingerprint": "a-fingerprint-of-16"},
     "POST /v1/licences/{licence_id}/usage/reset": {"meter": "exports"},
     "POST /v1/users": {"email": "new@example.com", "role": "support"},
@@ -207,6 +208,25 @@ def test_nobody_assigns_what_is_not_his_to_set(
 
         assert 422 == answer.status, path
         assert field in {error["field"] for error in answer.body["errors"]}, path
+
+
+def test_an_unknown_parameter_is_refused(deployment: Deployment, vendor: Vendor) -> None:
+    """On every route, by its name, and nothing is done; also one that another route knows."""
+    ids = things(vendor)
+    events = "SELECT count(*) FROM permit.audit_events"
+    before = deployment.sql(events)
+
+    for operation in operations(deployment):
+        methods = ("GET", "HEAD") if operation.method == "GET" else (operation.method,)
+        for method in methods:
+            asked = operation._replace(method=method)
+            answer = send(deployment, asked, ids, token=vendor.token, query={"period": "2026-11"})
+
+            assert 422 == answer.status, name(asked)
+            if method != "HEAD":
+                errors = [{"field": "period", "message": "is unknown: leave it out"}]
+                assert errors == answer.body["errors"], name(asked)
+    assert before == deployment.sql(events)
 
 
 def test_reads_and_writes_take_few_round_trips(

@@ -46,6 +46,7 @@ ARGUMENTS: dict[str, Callable[[dict[str, UUID]], tuple[Any, ...] | dict[str, Any
         "licence_id": i["licence"],
         "duration": "P1Y",
         "expires_at": None,
+        "known_end": None,
     },
     "licences.replace_key": lambda i: {
         "tenant_id": i["tenant"],
@@ -59,6 +60,7 @@ ARGUMENTS: dict[str, Callable[[dict[str, UUID]], tuple[Any, ...] | dict[str, Any
         i["licence"],
         LicenceRequest(policy_id=i["policy"], expires_at=EXPIRY).model_dump(),
     ),
+    "licences.set_holder": lambda i: (i["tenant"], i["licence"], {"name": "New"}),
     "devices.list_devices": lambda i: (i["tenant"], i["licence"], None, Place()),
     "devices.find_device": lambda i: (i["tenant"], i["licence"], i["device"]),
     "devices.set_state": lambda i: {
@@ -68,6 +70,7 @@ ARGUMENTS: dict[str, Callable[[dict[str, UUID]], tuple[Any, ...] | dict[str, Any
         "state": "blocked",
         "was": ["seated"],
     },
+    "devices.release_all": lambda i: (i["tenant"], i["licence"]),
     "devices.list_usage": lambda i: (i["tenant"], i["licence"]),
     "devices.reset_usage": lambda i: (i["tenant"], i["licence"], "m"),
     "users.list_users": lambda i: (i["tenant"], Place()),

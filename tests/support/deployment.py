@@ -358,8 +358,12 @@ def _event(
     if body is not None or raw_body is not None:
         event["body"] = json.dumps(body) if raw_body is None else raw_body
     if query:
-        event["queryStringParameters"] = {name: str(value) for name, value in query.items()}
-        event["rawQueryString"] = urlencode(query)
+        # Of a parameter that comes more than once, API Gateway makes one text.
+        event["queryStringParameters"] = {
+            name: ",".join(value) if isinstance(value, list) else str(value)
+            for name, value in query.items()
+        }
+        event["rawQueryString"] = urlencode(query, doseq=True)
     if token is not None:
         event["headers"]["authorization"] = f"Bearer {token}"
     event["headers"] |= headers

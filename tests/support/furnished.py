@@ -237,7 +237,7 @@ def _with_devices(vendor: Vendor) -> dict[str, dict[str, Any]]:
         path = f"/v1/licences/{by_hand['id']}/devices"
         device = vendor.call("POST", path, body, status=201)
     vendor.call("POST", f"{path}/{device['id']}/block", {"reason": "reported stolen"})
-    given_back = vendor.licence()
+    given_back = vendor.licence(holder={"name": "İstanbul Yazılım A.Ş."})
     check(given_back["key"], "fingerprint-of-given-back-0")
     vendor.deployment.release(given_back["key"], fingerprint="fingerprint-of-given-back-0")
     return {**made, "given back": given_back}

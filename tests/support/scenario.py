@@ -129,6 +129,7 @@ def play(deployment: Deployment, kind: type[Play] = Play) -> list[dict[str, Any]
     day = kind(deployment)
     _everybody(day, tenant["tenant_id"])
     token = _sign_in(day)
+    day.do("GET /v1/tenants/me", token=token)
     licence = _sell(day, token)
     _devices(day, token, licence)
     _end(day, token, licence)
@@ -252,8 +253,16 @@ def _end(day: Play, token: str, licence: dict[str, Any]) -> None:
     path = "POST /v1/licences/{licence_id}"
     day.do(f"{path}/suspend", {"reason": "non-payment"}, **one)
     day.do(f"{path}/reinstate", {"reason": "paid"}, **one)
-    day.do(f"{path}/renew", {"duration": "P1Y"}, **one)
+    renewal = {"duration": "P1Y", "from": licence["expires_at"]}
+    day.do(f"{path}/renew", renewal, **one)
     day.do(f"{path}/rotate-key", {"overlap": "P7D", "reason": "published by mistake"}, **one)
+    transfer = {
+        "holder": {"name": "Grace Hopper", "email": "grace@example.com"},
+        "release_devices": True,
+        "rotate_key": True,
+        "reason": "sold on",
+    }
+    day.do(f"{path}/transfer", transfer, **one)
     day.do(f"{path}/revoke", {"reason": "chargeback"}, **one)
     day.do("POST /v1/products/{product_id}/archive", token=token, product_id=licence["product_id"])
 

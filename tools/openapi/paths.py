@@ -146,8 +146,7 @@ def _refusals(operation: Operation) -> Iterator[type[Refusal]]:
         yield BodyTooLarge
         yield UnsupportedMediaType
         yield UnsupportedEncoding
-    if operation.request is not None or operation.query is not None or operation.creates:
-        yield InvalidRequest
+    yield InvalidRequest  # an unknown parameter is one everywhere
     if operation.creates:
         yield IdempotencyKeyReused
 

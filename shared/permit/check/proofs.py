@@ -10,7 +10,7 @@ from permit.check.usage import UsageOutcome
 from permit.check.verdicts import Verdict
 from permit.keys.master_keys import unseal
 from permit.secrets.sources import SecretSource
-from permit.security.proofs import ProofKey, sign, sign_usage
+from permit.security.proofs import ProofKey, issuer, sign, sign_usage
 from permit.security.sealing import PROOF_KEY, Sealed
 
 _BACKDATED = timedelta(minutes=5)  # for clocks that run behind
@@ -105,7 +105,7 @@ def _claims(
 ) -> dict[str, object]:
     """The claims that both kinds of proof have."""
     return {
-        "iss": f"{base_url}/v1/tenants/{facts.tenant_id}",
+        "iss": issuer(base_url, facts.tenant_id),
         "aud": product or facts.product,
         "prd": facts.product,
         "sub": facts.licence_id,

@@ -49,7 +49,8 @@ BEGIN
             -- One whose fixed end has passed (in its grace, say) began just before that.
             UPDATE permit.licences AS l
                SET starts_at = least(v_now, l.expires_at - interval '1 second'),
-                   expires_at = coalesce(l.expires_at, v_now + v_policy.duration::interval)
+                   expires_at = coalesce(l.expires_at,
+                                     permit.later(v_now, v_policy.duration::interval))
              WHERE l.tenant_id = v_licence.tenant_id AND l.id = v_licence.id;
         END IF;
     END IF;

@@ -17,6 +17,83 @@ GRANT EXECUTE ON FUNCTION permit.licence_status(
     timestamptz, timestamptz, timestamptz, timestamptz, interval, timestamptz)
    TO permit_vendor, permit_operator;
 
+-- The time that is p_length after another, by the calendar in UTC, whatever the session's time zone.
+CREATE OR REPLACE FUNCTION permit.later(p_from timestamptz, p_length interval) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE AS $$
+    SELECT ((p_from AT TIME ZONE 'UTC') + p_length) AT TIME ZONE 'UTC'
+$$;
+GRANT EXECUTE ON FUNCTION permit.later(timestamptz, interval) TO permit_vendor, permit_operator;
+
+-- What a renewal makes of a term. If it has not ended, and its end is a number of whole months (of a
+-- duration that mixes months with days: of these durations) after its anchor, the new end is counted
+-- from the anchor too: a month from 31 January ends on 28 February, and the next one on 31 March.
+-- Otherwise the later of now and the end becomes the anchor: days were added, the end was set by hand,
+-- or the term is over.
+CREATE OR REPLACE FUNCTION permit.renewed_term(
+    p_anchor   timestamptz,
+    p_ends     timestamptz,
+    p_duration interval,
+    p_now      timestamptz,
+    OUT anchor timestamptz,
+    OUT ends   timestamptz
+)
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    v_months interval         := date_trunc('month', p_duration);
+    v_unit   interval         := CASE WHEN p_duration = v_months THEN interval '1 month'
+                                      ELSE p_duration END;
+    v_count  double precision := 0;
+BEGIN
+    IF v_months > interval '0' THEN
+        -- A month has 2,629,746 seconds on average. Real ones differ from it by a week at most, however
+        -- many there are: less than half a unit, so there is no other number to try.
+        v_count := round(
+            extract(epoch FROM p_ends - p_anchor)
+            / (extract(epoch FROM v_unit - date_trunc('month', v_unit))
+               + 2629746 * (12 * extract(year FROM v_unit) + extract(month FROM v_unit))));
+    END IF;
+    IF v_count > 0 AND p_now <= p_ends AND permit.later(p_anchor, v_unit * v_count) = p_ends THEN
+        anchor := p_anchor;
+        ends := permit.later(p_anchor, v_unit * v_count + p_duration);
+    ELSE
+        anchor := greatest(p_ends, p_now);
+        ends := permit.later(anchor, p_duration);
+    END IF;
+END
+$$;
+GRANT EXECUTE ON FUNCTION permit.renewed_term(timestamptz, timestamptz, interval, timestamptz)
+   TO permit_vendor, permit_operator;
+
+-- What becomes of a term when its licence moves to a policy of this duration (null: without end).
+CREATE OR REPLACE FUNCTION permit.moved_term(
+    p_term      text,         -- 'keep', 'restart' or 'extend'
+    p_anchor    timestamptz,
+    p_starts_at timestamptz,  -- null: waits for its first check, which begins the term
+    p_ends      timestamptz,
+    p_duration  interval,
+    p_now       timestamptz,
+    OUT anchor  timestamptz,
+    OUT ends    timestamptz
+)
+LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+    anchor := p_anchor;
+    ends := p_ends;
+    IF p_term = 'restart' THEN
+        anchor := CASE WHEN p_starts_at IS NOT NULL THEN greatest(p_starts_at, p_now) END;
+        ends := permit.later(anchor, p_duration);
+    ELSIF p_term = 'extend' AND p_duration IS NULL THEN
+        ends := NULL;
+    ELSIF p_term = 'extend' AND p_ends IS NOT NULL THEN
+        SELECT t.anchor, t.ends INTO anchor, ends
+          FROM permit.renewed_term(coalesce(p_anchor, p_starts_at), p_ends, p_duration, p_now) AS t;
+    END IF;
+END
+$$;
+GRANT EXECUTE ON FUNCTION permit.moved_term(
+    text, timestamptz, timestamptz, timestamptz, interval, timestamptz)
+   TO permit_vendor, permit_operator;
+
 -- Whether a seat was not used for so long that it is free: the one place that says when. Written as
 -- one expression, which the planner takes into the statement; null: the seat is not floating.
 CREATE OR REPLACE FUNCTION permit.has_lapsed(

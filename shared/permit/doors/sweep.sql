@@ -54,8 +54,8 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION permit.sweep() TO permit_sweep;
 
--- The same for the vendor's side: answers that are replayed no longer, links that have expired, and
--- the addresses of old events.
+-- The same for the vendor's side: answers that are replayed no longer, links that have expired, the
+-- addresses of old events; and what older events belong to.
 CREATE OR REPLACE FUNCTION permit.sweep_vendor(
     OUT answers_forgotten   bigint,
     OUT usages_forgotten    bigint,
@@ -100,6 +100,15 @@ BEGIN
             LIMIT 10000
               FOR UPDATE SKIP LOCKED);
     GET DIAGNOSTICS addresses_forgotten = ROW_COUNT;
+
+    UPDATE permit.audit_events AS e
+       SET parent_id = permit.parent_of(e.tenant_id, e.subject_kind, e.subject_id, e.changes)
+     WHERE (e.tenant_id, e.id) IN (
+           SELECT old.tenant_id, old.id
+             FROM permit.audit_events AS old
+            WHERE old.parent_id IS NULL AND old.subject_kind IN ('device', 'policy')
+            LIMIT 5000
+              FOR UPDATE SKIP LOCKED);
 END
 $$;
 GRANT EXECUTE ON FUNCTION permit.sweep_vendor() TO permit_sweep;

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from types import UnionType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -35,7 +36,8 @@ class Operation(NamedTuple):
     """An action of permit.roles; None where no token is needed."""
     request: type[Contract] | None
     query: type[Query] | None
-    answer: type[Answer] | None
+    answer: type[Answer] | UnionType | None
+    """A union where what is answered depends on what was sent."""
     status: int
     creates: bool
     """Takes an Idempotency-Key."""
@@ -65,7 +67,7 @@ class VendorApi(Api):
         *,
         request: type[Contract] | None = None,
         query: type[Query] | None = None,
-        answer: type[Answer] | None = None,
+        answer: type[Answer] | UnionType | None = None,
         status: int | None = None,
         creates: bool = False,
         refuses: tuple[type[Refusal], ...] = (),
@@ -94,7 +96,7 @@ class VendorApi(Api):
             )
             self.operations.append(operation)
 
-            self.route(method, path)(partial(self._serve, operation))
+            self.route(method, path, takes_query=True)(partial(self._serve, operation))
             return run
 
         return register
@@ -114,6 +116,7 @@ class VendorApi(Api):
         except ValueError:
             raise NotFound from None  # not an id, and fixed paths were tried first
         if operation.action is None:
+            self.refuse_query()
             sent = () if operation.request is None else (self._read(operation.request),)
             return self._reply(operation, operation.run(*sent))
         credentials = self._credentials()
@@ -153,11 +156,10 @@ class VendorApi(Api):
         return idempotency.answer_once(self._tenants, sent, run)
 
     def _read_sent(self, operation: Operation) -> Contract | None:
-        if operation.request is not None:
-            return self._read(operation.request)
         if operation.query is not None:
-            return validate(operation.query, self.request.query)
-        return None
+            return self.read_query(operation.query)
+        self.refuse_query()
+        return None if operation.request is None else self._read(operation.request)
 
     def _read(self, contract: type[Contract]) -> Contract:
         """The body, which may be left out, or null, where it may be empty."""

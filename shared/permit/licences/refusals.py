@@ -1,5 +1,9 @@
 """What is refused to the vendor of a licence: what its state or its policy does not allow."""
 
+from datetime import datetime
+
+from pydantic_core import to_jsonable_python
+
 from permit.errors import Conflict
 
 
@@ -29,6 +33,18 @@ class LicenceNotStarted(Conflict):
 
     code = "licence_not_started"
     detail = "The licence has not started: it has no term yet."
+
+
+class LicenceEndMoved(Conflict):
+    """The licence's end is not the one that the caller knows: somebody has renewed it since."""
+
+    code = "licence_end_moved"
+
+    def __init__(self, expires_at: datetime) -> None:
+        super().__init__()
+        present = to_jsonable_python(expires_at)
+        self.detail = f"The licence does not end at the time in `from`: it ends at {present}."
+        self.members = {"expires_at": present}
 
 
 class PolicyWithoutDuration(Conflict):

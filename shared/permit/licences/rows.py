@@ -1,6 +1,7 @@
 """Rows of the vendor's side, apart from the check's: a check's cold start does not load them.
 
-Product, Policy, Licence, Device and MeterUsage are answered as they are: each field is public.
+Product, Policy, PolicyReach, Licence, Device and MeterUsage are answered as they are: each field
+is public.
 """
 
 from dataclasses import dataclass, field
@@ -55,6 +56,25 @@ class Policy:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PolicyReach:
+    """What a change of a policy would touch, by the terms as they would be."""
+
+    licences: int
+    """How many licences have the policy, and would follow it at their next check."""
+    seats: int
+    """How many seats their devices have."""
+    licences_over_limit: int
+    """How many of the licences have more seats taken than their limit would be: their own, else
+    the policy's `max_devices`; the `overage` is not added."""
+    seats_over_limit: int
+    """How many of the seats are beyond the limit and the `overage`: checks of their devices would
+    be refused."""
+    is_complete: bool
+    """Whether all licences were counted. False: the policy has more than 50,000, and each number
+    is of 50,000 of them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Licence:
     """As its vendor sees it; permit.licences.terms.LicenceTerms says what each term means."""
 
@@ -104,6 +124,12 @@ class Licence:
 class NewLicence(Licence):
     key: str = field(repr=False)
     """Shown this once: only its digest is stored."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transferred(Licence):
+    key: str | None = field(repr=False)
+    """A new key that was asked for. Shown this once: only its digest is stored."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from permit.contracts import (
     Answer,
     Contract,
+    Email,
     Entitlement,
     Id,
     Instant,
@@ -106,7 +107,7 @@ class PolicyTerms(Contract):
     """What people call the policy; checks answer it too."""
     duration: Term | None = None
     """How long a licence lasts from its start, by the calendar: P1M from 31 January ends on the
-    last day of February. Null: without end."""
+    last day of February, and renewed for a month on 31 March. Null: without end."""
     starts: Literal["on_issue", "on_first_check"] = "on_issue"
     """When a licence without `starts_at` begins: `on_issue`, or `on_first_check`, with its first
     valid check."""
@@ -170,7 +171,7 @@ class Holder(Contract):
 
     name: Name | None = None
     """The holder's name. Null: none."""
-    email: Annotated[str, bounded(3, 254)] | None = None
+    email: Email | None = None
     """The holder's email; Permit never writes to it. Null: none."""
     reference: Name | None = None
     """What the vendor's own systems call the holder, such as a customer number. Null: none."""

@@ -31,25 +31,29 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     pair, account, origin = _counted(f"pair {email} {address}", f"account {email}", address)
     found = _database().execute(
         """
-        SELECT retry_after, tenant_id, user_id, role, session_version, password_hash,
-               has_second_factor
-          FROM permit.admit_sign_in(%s, %s, %s::integer[], %s::integer[])
+        SELECT retry_after, is_known_place, tenant_id, user_id, role, session_version,
+               password_hash, has_second_factor
+          FROM permit.admit_password(%s, %s, %s::integer[], %s::integer[])
         """,
         (email, [pair, account, origin], [5, 10, 50], [900, 30, 60]),
     )
-    retry_after, tenant_id, user_id, role, version, stored, has_second_factor = found.fetchone()
-    if retry_after is not None or has_second_factor:
+    retry_after, is_known, tenant_id, user_id, role, version, stored, factor = found.fetchone()
+    if retry_after is not None or factor:
         raise NotImplementedError("the floor is about a login that succeeds")
     _verify(stored, sent["password"])
     refresh_token = f"permit_rt_{secrets.token_urlsafe(32)}"
+    [step] = _counted(f"pair {user_id} {address}")
     begun = _database().execute(
-        "SELECT permit.begin_session(%s, %s, %s, %s, %s, %s, %s)",
+        "SELECT permit.open_session(%s, %s, %s, %s, %s, %s, %s, %s, %s)",
         (
-            *(tenant_id, user_id, version, hashlib.sha256(refresh_token.encode()).digest()),
-            *([pair, account], stored, None),
+            *(tenant_id, user_id, version, stored, None),
+            hashlib.sha256(refresh_token.encode()).digest(),
+            *([pair, step], [] if is_known else [account, origin]),
+            json.dumps({"address": address, "request_id": request["requestId"]}),
         ),
     )
-    if begun.fetchone() != (True,):
+    [session_id] = begun.fetchone()
+    if session_id is None:
         raise NotImplementedError("the floor is about a login that succeeds")
     issued_at = int(datetime.now(UTC).timestamp())
     token = _signed(
@@ -64,6 +68,9 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             "nbf": issued_at,
             "exp": issued_at + 900,
             "jti": secrets.token_urlsafe(16),
+            "sid": str(session_id),
+            "auth_time": issued_at,
+            "amr": ["pwd"],
         }
     )
     answer = {

@@ -118,6 +118,19 @@ def set_state(
     )
 
 
+def release_all(database: Database, tenant_id: UUID, licence_id: UUID) -> None:
+    """Gives back every seat; blocked devices stay so. The caller holds the licence's lock."""
+    database.execute(
+        """
+        UPDATE permit.devices
+           SET state = 'released'
+         WHERE tenant_id = %(tenant_id)s AND licence_id = %(licence_id)s
+           AND state IN ('seated', 'lapsed')
+        """,
+        {"tenant_id": tenant_id, "licence_id": licence_id},
+    )
+
+
 def list_usage(database: Database, tenant_id: UUID, licence_id: UUID) -> list[MeterUsage]:
     """What each meter of the licence has used in the present period."""
     return database.fetch_all(

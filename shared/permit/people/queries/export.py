@@ -84,6 +84,7 @@ EXPORTS: dict[str, LiteralString] = {
                    'key_hint', l.key_hint, 'holder_name', l.holder_name,
                    'holder_email', l.holder_email, 'holder_reference', l.holder_reference,
                    'starts_at', l.starts_at, 'expires_at', l.expires_at,
+                   'term_anchor', l.term_anchor,
                    'max_devices', l.max_devices, 'created_at', l.created_at,
                    'suspended_at', l.suspended_at, 'revoked_at', l.revoked_at,
     """
@@ -127,7 +128,12 @@ EXPORTS: dict[str, LiteralString] = {
                    'id', e.id, 'occurred_at', e.occurred_at,
                    'actor_kind', coalesce(e.actor_means, e.actor_kind),
                    'actor_id', e.actor_id, 'action', e.action, 'subject_kind', e.subject_kind,
-                   'subject_id', e.subject_id, 'changes', e.changes, 'reason', e.reason,
+                   'subject_id', e.subject_id,
+                   'licence_id', CASE e.subject_kind WHEN 'licence' THEN e.subject_id
+                                                     WHEN 'device' THEN e.parent_id END,
+                   'product_id', CASE e.subject_kind WHEN 'product' THEN e.subject_id
+                                                     WHEN 'policy' THEN e.parent_id END,
+                   'changes', e.changes, 'reason', e.reason,
                    'request_id', e.request_id, 'address', e.address) AS item
           FROM permit.audit_events AS e
          WHERE e.id > %(after)s ORDER BY e.id LIMIT %(at_most)s
