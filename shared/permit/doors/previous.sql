@@ -102,6 +102,36 @@ $$;
 GRANT EXECUTE ON FUNCTION permit.device_state(text, timestamptz, interval, timestamptz)
    TO permit_vendor, permit_operator;
 
+-- The release before knows an Idempotency-Key by its SHA-256, and keeps answers for a day. What this one
+-- keeps it finds without an answer, which it refuses as a key that is in use.
+CREATE OR REPLACE FUNCTION permit.claim_answer(
+    p_key_hash       bytea,
+    p_request_hash   bytea,
+    OUT is_new       boolean,
+    OUT is_same      boolean,
+    OUT sealed       bytea
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+DECLARE
+    v_now timestamptz := permit.clock();
+BEGIN
+    INSERT INTO permit.idempotent_answers AS a
+           (tenant_id, key_hash, request_hash, created_at, kept_until)
+    VALUES (permit.current_tenant(), p_key_hash, p_request_hash, v_now, v_now + interval '24 hours')
+        ON CONFLICT (tenant_id, key_hash) DO UPDATE
+           SET request_hash = excluded.request_hash, sealed = NULL,
+               created_at = excluded.created_at, kept_until = excluded.kept_until
+         WHERE a.kept_until <= v_now;
+    is_new := FOUND;
+    IF NOT is_new THEN
+        SELECT a.request_hash = p_request_hash, a.sealed INTO is_same, sealed
+          FROM permit.idempotent_answers AS a
+         WHERE a.tenant_id = permit.current_tenant() AND a.key_hash = p_key_hash;
+    END IF;
+END
+$$;
+GRANT EXECUTE ON FUNCTION permit.claim_answer(bytea, bytea) TO permit_vendor;
+
 -- No code calls these any more: the release before this one did not.
 DROP FUNCTION IF EXISTS permit.check_key(bytea, bytea, jsonb, text, text);
 DROP FUNCTION IF EXISTS permit.claim_seat_by_key(

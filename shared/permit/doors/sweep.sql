@@ -76,7 +76,7 @@ BEGIN
      WHERE (a.tenant_id, a.key_hash) IN (
            SELECT old.tenant_id, old.key_hash
              FROM permit.idempotent_answers AS old
-            WHERE old.created_at <= v_now - interval '24 hours'
+            WHERE old.kept_until <= v_now
             LIMIT 10000
               FOR UPDATE SKIP LOCKED);
     GET DIAGNOSTICS answers_forgotten = ROW_COUNT;

@@ -1,6 +1,5 @@
 """The terms that a vendor sets: of a policy, and of one licence."""
 
-import json
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -23,6 +22,7 @@ from permit.contracts import (
     duration_seconds,
 )
 from permit.errors import InvalidRequest
+from permit.sizes import written_size
 
 _METADATA_BYTES = 8 * 1024
 _MOST_DEVICES = 1_000_000
@@ -30,7 +30,10 @@ _PERIOD_WORDS = (
     '"hour", "day", "week", "month", "year", or an ISO 8601 duration in whole numbers '
     "from PT1M to P100Y"
 )
-_METADATA_WORDS = f"a JSON object of at most {_METADATA_BYTES:,} bytes and 32 levels"
+_METADATA_WORDS = (
+    f"a JSON object of at most {_METADATA_BYTES:,} bytes, with its numbers written out "
+    "(1e3 as 1000), and 32 levels"
+)
 
 Entitlements = Annotated[list[Entitlement], Items(0, 200)]
 # A limit is a number, and None is no limit. The exception is a licence's own limit of devices:
@@ -40,8 +43,8 @@ OwnLimit = Devices | Literal["unlimited"] | None
 
 
 def _small(metadata: dict[str, object]) -> dict[str, object]:
-    if len(json.dumps(metadata).encode()) > _METADATA_BYTES:
-        raise ValueError(f"must be at most {_METADATA_BYTES} bytes of JSON")
+    if written_size(metadata) > _METADATA_BYTES:
+        raise ValueError(f"must be {_METADATA_WORDS}")
     return metadata
 
 
