@@ -40,8 +40,8 @@ class InvalidRequest(Refusal):
 
     def __init__(self, *errors: tuple[str, str]) -> None:
         super().__init__()
-        self.errors = errors
-        self.detail = "; ".join(f"{field}: {message}" for field, message in errors)
+        self.errors = errors[:MOST_FAULTS]
+        self.detail = "; ".join(f"{field}: {message}" for field, message in self.errors)
 
 
 class IdempotencyKeyReused(Refusal):

@@ -195,9 +195,11 @@ BEGIN
        SET key_hint = p_key_hint
      WHERE l.tenant_id = p_tenant_id AND l.id = p_licence_id
     RETURNING l.*;
+    -- Those in an overlap of before too: whoever has the present key may know them.
     UPDATE permit.licence_keys AS k
        SET valid_until = permit.clock() + p_overlap::interval
-     WHERE k.tenant_id = p_tenant_id AND k.licence_id = p_licence_id AND k.valid_until IS NULL;
+     WHERE k.tenant_id = p_tenant_id AND k.licence_id = p_licence_id
+       AND coalesce(k.valid_until > permit.clock() + p_overlap::interval, true);
     INSERT INTO permit.licence_keys (key_hash, tenant_id, licence_id)
     VALUES (p_key_hash, p_tenant_id, p_licence_id);
 END
