@@ -189,9 +189,12 @@ def test_a_licence_is_looked_up_by_its_key(deployment: Deployment, vendor: Vendo
     found = vendor.call(
         "POST", "/v1/licences/lookup", {"key": issued["key"].lower().replace("-", " ")}
     )
-    for key, vendor_asking in ((issued["key"], other), ("nonsense", vendor)):
-        vendor_asking.call("POST", "/v1/licences/lookup", {"key": key}, status=404)
+    told = [
+        vendor_asking.call("POST", "/v1/licences/lookup", {"key": key}, status=404)["mistyped"]
+        for key, vendor_asking in ((issued["key"], other), ("nonsense", vendor))
+    ]
 
+    assert [False, True] == told
     assert issued["id"] == found["id"]
     assert "key" not in found
 

@@ -14,7 +14,7 @@ from permit.people.refusals import InvalidCredentials, TooManyAttempts
 from permit.people.sign_in import Asked, LoginSecrets, Tokens
 from permit.security import passwords
 from permit.settings import LoginSettings
-from tests.support.deployment import Answer, Deployment
+from tests.support.deployment import Answer, Deployment, Vendor
 from tests.support.racing import check_database, held_up, race
 from tests.support.sent_statements import sent_statements
 
@@ -301,6 +301,28 @@ def test_an_office_with_second_factors_does_too(deployment: Deployment) -> None:
     statuses = [attempt(deployment, email, PASSWORD).body["code"] for email in people]
 
     assert ["mfa_required"] * 55 == statuses
+
+
+def test_a_first_step_is_no_guess_at_a_known_place(deployment: Deployment, vendor: Vendor) -> None:
+    """A right password is taken back there too, and so is a proof of self that lacks its code."""
+    deployment.sql(
+        """
+        UPDATE permit.users
+           SET totp_sealed = '', totp_master_version = '1', totp_confirmed_at = now()
+        """
+    )
+
+    logins = [attempt(deployment, vendor.email, vendor.password) for _ in range(12)]
+    proofs = [
+        deployment.call(
+            "POST", "/v1/login/elevate", {"password": vendor.password}, token=vendor.token
+        )
+        for _ in range(12)
+    ]
+
+    assert {"mfa_required"} == {answer.body["code"] for answer in logins}
+    assert {(422, "code")} == {(a.status, a.body["errors"][0]["field"]) for a in proofs}
+    assert [] == deployment.sql("SELECT * FROM permit.login_throttle WHERE attempts > 0")
 
 
 def test_successes_at_one_moment_are_no_guesses(deployment: Deployment) -> None:

@@ -56,6 +56,11 @@ PROBLEM: dict[str, Any] = _object(
             "type": "integer",
             "description": "With `mfa_required`: for how many seconds the `mfa_token` is good.",
         },
+        "mistyped": {
+            "type": "boolean",
+            "description": "At the lookup of a key that no licence has: whether it has a typing "
+            "error, as at a check.",
+        },
         "expires_at": _text(
             "With `licence_end_moved`: the licence's present end.", format="date-time"
         ),

@@ -18,6 +18,7 @@ from permit.licences.refusals import (
     LicenceRevoked,
     PolicyWithoutDuration,
     ProductArchived,
+    UnknownKey,
 )
 from permit.licences.rows import Licence, NewLicence, Policy, Transferred
 from permit.licences.terms import LicenceRequest
@@ -66,11 +67,14 @@ def get(database: Database, tenant_id: UUID, licence_id: UUID) -> Licence:
 
 
 def look_up(database: Database, tenant_id: UUID, key: str) -> Licence:
-    """The licence that has this key, or had it before it was replaced."""
+    """The licence that has this key, or had it before it was replaced. Raises UnknownKey."""
     canonical = licence_keys.canonical(key)
     if canonical is None:
-        raise NotFound
-    return _found(licences.find_by_key(database, tenant_id, licence_keys.digest(canonical)))
+        raise UnknownKey(mistyped=True)
+    licence = licences.find_by_key(database, tenant_id, licence_keys.digest(canonical))
+    if licence is None:
+        raise UnknownKey(mistyped=False)
+    return licence
 
 
 def change(

@@ -4,7 +4,20 @@ from datetime import datetime
 
 from pydantic_core import to_jsonable_python
 
-from permit.errors import Conflict
+from permit.errors import Conflict, NotFound
+
+
+class UnknownKey(NotFound):
+    """No licence has the key, or has had it."""
+
+    def __init__(self, *, mistyped: bool) -> None:
+        super().__init__()
+        self.detail = (
+            "The key is mistyped: no licence key reads like this."
+            if mistyped
+            else "No licence has this key."
+        )
+        self.members = {"mistyped": mistyped}
 
 
 class ProductArchived(Conflict):
