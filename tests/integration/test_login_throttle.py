@@ -14,7 +14,7 @@ from permit.people.refusals import InvalidCredentials, TooManyAttempts
 from permit.people.sign_in import Asked, LoginSecrets, Tokens
 from permit.security import passwords
 from permit.settings import LoginSettings
-from tests.support.deployment import Answer, Deployment, Vendor
+from tests.support.deployment import Answer, Deployment
 from tests.support.racing import check_database, held_up, race
 from tests.support.sent_statements import sent_statements
 
@@ -312,11 +312,9 @@ def test_a_first_step_is_no_guess_at_a_known_place(deployment: Deployment, vendo
         """
     )
 
-    logins = [attempt(deployment, vendor.email, vendor.password) for _ in range(12)]
+    logins = [attempt(deployment, EMAIL, PASSWORD) for _ in range(12)]
     proofs = [
-        deployment.call(
-            "POST", "/v1/login/elevate", {"password": vendor.password}, token=vendor.token
-        )
+        deployment.call("POST", "/v1/login/elevate", {"password": PASSWORD}, token=token)
         for _ in range(12)
     ]
 
