@@ -23,7 +23,7 @@ PASSWORD = "tests-only"
 def command(module: str, folder: Path, *words: str, **variables: str) -> tuple[int, str, str]:
     """A command that ends by itself: its status, output, and what it complains of."""
     result = subprocess.run(
-        [sys.executable, "-m", f"local.{module}", *words],
+        [sys.executable, "-m", "local", module, *words],
         cwd=ROOT,
         env=environment(folder, **variables),
         check=False,
