@@ -26,7 +26,7 @@ from permit.db import Database
 from permit.edge.api import answer
 from permit.edge.operations import VendorApi
 from permit.edge.payload import Context, Response
-from permit.errors import InvalidRequest, NotFound
+from permit.errors import AnswerTooLarge, InvalidRequest, NotFound
 from permit.folding import fold
 from permit.licences import devices, licences
 from permit.licences.queries import devices as device_queries
@@ -48,6 +48,7 @@ from permit.paging import PageAnswer, PageQuery, page, place
 from permit.people.callers import Caller
 from permit.security import licence_keys
 from permit.settings import VendorSettings
+from permit.sizes import how_many_fit
 
 _MOST_IN_A_BATCH = 1_000
 
@@ -56,7 +57,8 @@ class Batch(Contract):
     largest_body = 1024 * 1024
 
     licences: Annotated[list[LicenceRequest], Items(1, _MOST_IN_A_BATCH)]
-    """The licences to issue: all of them, or none if one cannot be issued."""
+    """The licences to issue: all of them, or none if one cannot be issued, or if their answer
+    would have more than 5 MB."""
 
 
 class PolicyMove(Reasoned):
@@ -250,10 +252,14 @@ def issue_licence(caller: Caller, request: LicenceRequest) -> Answer:
     request=Batch,
     answer=BatchAnswer,
     creates=True,
+    refuses=(AnswerTooLarge,),
 )
 def issue_batch(caller: Caller, request: Batch) -> Answer:
     """Issue up to 1,000 licences, all or none."""
     new = licences.issue_all(database, caller.tenant_id, request.licences)
+    most = how_many_fit(new)
+    if most < len(new):
+        raise AnswerTooLarge("licences", most)
     return BatchAnswer(licences=[NewLicenceAnswer.of(each) for each in new])
 
 

@@ -285,9 +285,11 @@ Instant = Annotated[datetime, BeforeValidator(read_instant), Words(_INSTANT_WORD
 def _storable(value: object) -> object:
     """Refuses what jsonb would (NUL, lone surrogates, NaN, at any depth), and too deep nesting."""
     level: list[Any] = [value] if isinstance(value, Mapping) else []  # pydantic refuses the others
-    for _ in range(_DEEPEST):
+    for depth in range(_DEEPEST + 1):
         below: list[Any] = []
         for item in level:
+            if depth == _DEEPEST and isinstance(item, Mapping | list):
+                raise ValueError(f"must not be nested deeper than {_DEEPEST} levels")
             if isinstance(item, Mapping):
                 members = cast("Mapping[Any, Any]", item)
                 below += [*members.keys(), *members.values()]
@@ -298,8 +300,6 @@ def _storable(value: object) -> object:
             elif isinstance(item, float) and not math.isfinite(item):
                 raise ValueError("must not contain NaN or an infinity")
         level = below
-    if level:
-        raise ValueError(f"must not be nested deeper than {_DEEPEST} levels")
     return cast("object", value)
 
 

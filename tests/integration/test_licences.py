@@ -170,6 +170,16 @@ def test_a_batch_is_issued_not_at_all(deployment: Deployment, vendor: Vendor) ->
     assert [] == vendor.call("GET", "/v1/licences")["items"]
 
 
+def test_a_batch_tells_twenty_of_its_faults(vendor: Vendor) -> None:
+    """As every refusal: what is wrong beyond them is not told."""
+    orders = [{"policy_id": "00000000-0000-0000-0000-000000000000"}] * 21
+
+    refused = vendor.call("POST", "/v1/licences/batch", {"licences": orders}, status=422)
+
+    fields = [error["field"] for error in refused["errors"]]
+    assert [f"licences.{n}.policy_id" for n in range(20)] == fields
+
+
 def test_a_licence_is_looked_up_by_its_key(deployment: Deployment, vendor: Vendor) -> None:
     """However it is written, and by a replaced key too; never by another vendor."""
     issued = issue(vendor)
@@ -469,6 +479,24 @@ def test_a_rotated_key_may_overlap(deployment: Deployment, vendor: Vendor) -> No
     assert rotated["key"].replace("-", "")[-5:] == rotated["key_hint"]
     deployment.pass_time(timedelta(days=2))
     assert "KEY_REPLACED" == deployment.check(issued["key"])["code"]
+
+
+def test_a_rotation_ends_the_keys_of_an_overlap_too(deployment: Deployment, vendor: Vendor) -> None:
+    """Whoever is to lose the licence knows them as well; a shorter overlap stays as it is."""
+    issued = issue(vendor)
+    rotated = act(vendor, issued, "rotate-key", overlap="P30D")
+    act(vendor, issued, "rotate-key", overlap="P1D")
+    assert "VALID" == deployment.check(issued["key"])["code"]
+    deployment.pass_time(timedelta(days=1))
+    assert "KEY_REPLACED" == deployment.check(issued["key"])["code"]
+    assert "KEY_REPLACED" == deployment.check(rotated["key"])["code"]
+
+    other = issue(vendor)
+    act(vendor, other, "rotate-key", overlap="P1D")
+    last = act(vendor, other, "rotate-key", overlap="P30D")
+    deployment.pass_time(timedelta(days=2))
+    assert "KEY_REPLACED" == deployment.check(other["key"])["code"]
+    assert "VALID" == deployment.check(last["key"])["code"]
 
 
 @pytest.fixture

@@ -206,6 +206,8 @@ def test_a_change_of_a_policy_is_tried(deployment: Deployment, vendor: Vendor) -
     tolerant = vendor.call("PATCH", path, {"max_devices": 1, "overage": 1, "dry_run": True})
     as_it_is = vendor.call("PATCH", path, {"dry_run": True})
     deployment.pass_time(timedelta(hours=2))
+    leased = vendor.call("PATCH", path, {"seat_ttl": "PT1H", "dry_run": True})
+    deployment.pass_time(timedelta(hours=22, minutes=1))
     lapsed = vendor.call("PATCH", path, {"seat_ttl": "PT1H", "dry_run": True})
 
     def reach(answer: dict[str, Any]) -> tuple[int, ...]:
@@ -216,6 +218,8 @@ def test_a_change_of_a_policy_is_tried(deployment: Deployment, vendor: Vendor) -
     assert (4, 9, 1, 2) == reach(tried)
     assert (4, 9, 1, 1) == reach(tolerant)
     assert (4, 9, 0, 0) == reach(as_it_is)
+    # A seat waits for the proof that it was given under the longer seat_ttl.
+    assert (4, 9, 0, 0) == reach(leased)
     assert (4, 0, 0, 0) == reach(lapsed)
     assert (True, True) == (tried["dry_run"], tried["is_complete"])
     assert before | {"max_devices": 1} == tried["policy"]

@@ -38,9 +38,9 @@ def test_seats_lapse(deployment: Deployment) -> None:
     locked = vendor.licence(vendor.policy(max_devices=2))
     for key in (floating["key"], locked["key"]):
         deployment.check(key, "fingerprint-number-1")
-    deployment.pass_time(timedelta(minutes=6))
+    deployment.pass_time(timedelta(minutes=7))
     deployment.check(floating["key"], "fingerprint-number-2")
-    deployment.pass_time(timedelta(minutes=6))
+    deployment.pass_time(timedelta(minutes=7))
 
     counts = sweep(deployment)
 
@@ -103,7 +103,7 @@ def test_a_locked_seat_is_left_for_next_time(deployment: Deployment) -> None:
     vendor = deployment.vendor
     licence = vendor.licence(vendor.policy(seat_ttl="PT10M", max_devices=1))
     deployment.check(licence["key"])
-    deployment.pass_time(timedelta(minutes=11))
+    deployment.pass_time(timedelta(minutes=13))
 
     with deployment.server.connect(deployment.database) as holder, holder.transaction():
         holder.execute("SELECT 1 FROM permit.devices FOR UPDATE")

@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, Callable[[dict[str, UUID]], tuple[Any, ...] | dict[str, Any
     "policies.find_policy": lambda i: (i["tenant"], i["policy"]),
     "policies.lock_policy": lambda i: (i["tenant"], i["policy"]),
     "policies.set_terms": lambda i: (i["tenant"], i["policy"], PolicyTerms(name="New")),
+    "policies.is_limited_by_licences": lambda i: (i["tenant"], i["policy"]),
     "policies.delete_policy": lambda i: (i["tenant"], i["policy"]),
     "licences.find_licence": lambda i: (i["tenant"], i["licence"]),
     "licences.lock_licence": lambda i: (i["tenant"], i["licence"]),
@@ -118,12 +119,12 @@ REFUSED: dict[str, Callable[[dict[str, UUID]], dict[str, Any]]] = {
         "expires_at": None,
     },
 }
-# Doors, which take the tenant that is entered or a secret; and what pairs rows with refusals.
+# Doors, which take the tenant that is entered or a secret; and what answers a row without any.
 ELSEWHERE = {
     *("devices.seat_device", "licences.insert_licences", "users.find_link"),
     *("users.redeem_link", "users.change_member", "users.admit_own_password"),
     *("users.replace_own_password", "users.confirm_factor", "users.remove_factor"),
-    "users.require_factor",
+    *("users.require_factor", "policies.find_reach"),
 }
 
 
@@ -173,7 +174,9 @@ def test_no_query_sees_or_changes_a_row(deployment: Deployment, ids: dict[str, U
         [issued] = licences.insert_licences(database, ids["tenant"], [order])
         device = DeviceSent(fingerprint_hash=NOBODY)
         seating = devices.seat_device(database, ids["licence"], device)
+        reach = policies.find_reach(database, ids["tenant"], ids["policy"], PolicyTerms(name="New"))
 
+    assert (0, 0) == (reach.licences, reach.seats)
     assert ("policy", "missing") == (issued.refused, seating.refused)
     assert before == contents(deployment)
 

@@ -25,6 +25,7 @@ from tests.support.servers import PASSWORD, Server
 
 PROJECT = Path(__file__).parents[2]
 FINGERPRINT = "fingerprint-of-a-machine"
+SECRETS = ("master-keys", "token-keys", "token-jwks", "throttle-key", "answer-keys")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class Deployment:
             "PERMIT_DATABASE_PASSWORD": PASSWORD,
             **{
                 f"PERMIT_{name.upper().replace('-', '_')}": f"file:{self.folder / name}"
-                for name in ("master-keys", "token-keys", "token-jwks", "throttle-key")
+                for name in SECRETS
             },
         }
 
@@ -77,6 +78,7 @@ class Deployment:
             "token-keys": json.dumps({"keys": []}),
             "token-jwks": json.dumps({"keys": []}),
             "throttle-key": secrets.token_hex(32),
+            "answer-keys": secrets.token_hex(32),
         }
         for name, content in contents.items():
             (self.folder / name).write_text(content)

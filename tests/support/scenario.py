@@ -38,6 +38,7 @@ _STAND_INS: dict[str, Any] = {
     "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
     "request_id": "JKJaXmPLvHcESHA=",
     "latency_ms": 1.5,
+    "next_check_at": "2026-11-27T12:00:00Z",
 }
 
 

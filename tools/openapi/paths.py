@@ -79,7 +79,7 @@ def _parameters(operation: Operation, example: Mapping[str, Any]) -> Iterator[di
             "name": "Idempotency-Key",
             "in": "header",
             "description": words_of_names(idempotency)["HEADER"],
-            "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{22,128}$"},
+            "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
         }
 
 

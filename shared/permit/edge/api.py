@@ -22,9 +22,16 @@ from permit.edge.refusals import (
     UnsupportedMediaType,
 )
 from permit.edge.router import Handler, Router
-from permit.errors import DatabaseUnavailable, InvalidRequest, Refusal, StatementFailed
+from permit.errors import (
+    AnswerTooLarge,
+    DatabaseUnavailable,
+    InvalidRequest,
+    Refusal,
+    StatementFailed,
+)
 from permit.secrets.sources import SecretSource
 from permit.security.origin import is_proven, parse_origin_secrets, viewer_address
+from permit.sizes import can_be_answered
 
 Body = TypeVar("Body", bound=Contract)
 Registered = TypeVar("Registered", bound=Handler)
@@ -166,7 +173,7 @@ class Api:
         try:
             self._require_origin()
             handler, ids = self._router.find(self.request.method, self.request.path)
-            return handler(**ids)
+            return sendable(handler(**ids))
         except Refusal as refusal:
             return self.refuse(refusal)
         except psycopg.Error as error:
@@ -212,6 +219,13 @@ def answer(
         headers={"Cache-Control": "no-store", **(headers or {})},
         body=body.model_dump_json(by_alias=True),
     )
+
+
+def sendable(response: Response) -> Response:
+    """The same, if Lambda passes it on. Raises AnswerTooLarge: before a COMMIT, it undoes all."""
+    if response.body is None or can_be_answered(response.body):
+        return response
+    raise AnswerTooLarge
 
 
 def problem(refusal: Refusal) -> dict[str, Any]:

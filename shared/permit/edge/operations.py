@@ -10,7 +10,7 @@ from uuid import UUID
 from permit.contracts import Answer, Contract, Query, validate
 from permit.db import Database
 from permit.edge import idempotency
-from permit.edge.api import Api, answer
+from permit.edge.api import Api, answer, sendable
 from permit.edge.idempotency import SentRequest
 from permit.edge.payload import Response
 from permit.edge.refusals import NotAuthenticated, NotPermitted, TokenExpired, TokenNotValid
@@ -20,6 +20,7 @@ from permit.people.queries import callers
 from permit.people.refusals import SecondFactorMissing
 from permit.security import access_tokens, api_keys
 from permit.security.access_tokens import AccessClaims, ExpiredToken, InvalidToken, UnknownKid
+from permit.security.answer_seals import parse_answer_keys, seals_of
 from permit.security.jwk import JwkSet, parse_jwk_set
 from permit.settings import VendorSettings
 
@@ -54,6 +55,7 @@ class VendorApi(Api):
         super().__init__(database, settings.origin_secret)
         self._tenants = database
         self._token_jwks = settings.token_jwks
+        self._answer_keys = settings.answer_keys
         self._public_url = settings.public_url
         self.operations: list[Operation] = []
 
@@ -131,11 +133,12 @@ class VendorApi(Api):
             if reason is not None:  # known only now, so the caller enters again with it
                 self._enter(credentials, {**facts, "reason": reason})
             arguments = [caller] if sent is None else [caller, sent]
-            return self._once(
+            response = self._once(
                 operation,
                 caller,
                 lambda: self._reply(operation, operation.run(*arguments, **ids)),
             )
+            return sendable(response)
 
     def _once(self, operation: Operation, caller: Caller, run: Callable[[], Response]) -> Response:
         key = self.request.headers.get(idempotency.HEADER)
@@ -144,7 +147,12 @@ class VendorApi(Api):
         digest = idempotency.request_digest(
             str(caller.id), operation.method, self.request.path, self.request.raw_body
         )
-        sent = SentRequest(key=idempotency.parse_key(key), digest=digest)
+        seals = seals_of(
+            self._answer_keys.parsed(parse_answer_keys),
+            tenant_id=caller.tenant_id,
+            caller_key=idempotency.parse_key(key),
+        )
+        sent = SentRequest(seals=seals, digest=digest)
         return idempotency.answer_once(self._tenants, sent, run)
 
     def _read_sent(self, operation: Operation) -> Contract | None:

@@ -49,6 +49,7 @@ class Policy:
     lease: str
     entitlements: list[str]
     max_releases: int | None
+    max_new_devices: int | None
     self_service: bool
     meters: list[dict[str, Any]]
     created_at: datetime
@@ -147,10 +148,15 @@ class Device:
     """What people call the machine. Null: not known."""
     platform: str | None
     """What the machine runs. Null: not known."""
+    version: str | None
+    """The version of the vendor's program that last said it at a check. Null: none did."""
     state: str
     """`seated`, `lapsed` (its floating seat ran out), `released` or `blocked`."""
     seated_at: datetime | None
     """Since when the device has its seat, or had its last one. Null: it never had one."""
+    seat_free_at: datetime | None
+    """The key's holder has given the seat back, and it is taken until then, as a proof on it is
+    still good. Null: they have not, or the device has none."""
     first_seen_at: datetime
     """When the licence first saw the device."""
     last_seen_at: datetime

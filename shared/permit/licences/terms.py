@@ -1,6 +1,5 @@
 """The terms that a vendor sets: of a policy, and of one licence."""
 
-import json
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -23,6 +22,7 @@ from permit.contracts import (
     duration_seconds,
 )
 from permit.errors import InvalidRequest
+from permit.sizes import written_size
 
 _METADATA_BYTES = 8 * 1024
 _MOST_DEVICES = 1_000_000
@@ -30,7 +30,10 @@ _PERIOD_WORDS = (
     '"hour", "day", "week", "month", "year", or an ISO 8601 duration in whole numbers '
     "from PT1M to P100Y"
 )
-_METADATA_WORDS = f"a JSON object of at most {_METADATA_BYTES:,} bytes and 32 levels"
+_METADATA_WORDS = (
+    f"a JSON object of at most {_METADATA_BYTES:,} bytes, with its numbers written out "
+    "(1e3 as 1000), and 32 levels"
+)
 
 Entitlements = Annotated[list[Entitlement], Items(0, 200)]
 # A limit is a number, and None is no limit. The exception is a licence's own limit of devices:
@@ -40,8 +43,8 @@ OwnLimit = Devices | Literal["unlimited"] | None
 
 
 def _small(metadata: dict[str, object]) -> dict[str, object]:
-    if len(json.dumps(metadata).encode()) > _METADATA_BYTES:
-        raise ValueError(f"must be at most {_METADATA_BYTES} bytes of JSON")
+    if written_size(metadata) > _METADATA_BYTES:
+        raise ValueError(f"must be {_METADATA_WORDS}")
     return metadata
 
 
@@ -142,6 +145,10 @@ class PolicyTerms(Contract):
     max_releases: Devices | None = 3
     """How often in 30 days the holder of a key may move a node-locked licence: by releasing a
     device, or with a machine that is recognised by its components. Null: no limit."""
+    max_new_devices: Devices | None = None
+    """How many devices that it has not met before a licence takes within an hour, so that a leaked
+    key does not serve endless machines; those that have given their seat back do not count. Null:
+    100, or twice its seats where that is more; 10,000 without a limit of seats."""
     self_service: bool = True
     """Whether a check that finds no free seat tells the holder of the key which devices have the
     seats, so that they can release one."""

@@ -16,7 +16,7 @@ from permit.paging import Place
 PLAIN: tuple[LiteralString, ...] = (
     *("name", "duration", "starts", "on_expiry", "grace", "max_devices", "overage"),
     *("device_required", "activation", "seat_ttl", "matching", "lease", "entitlements"),
-    *("max_releases", "self_service", "meters"),
+    *("max_releases", "max_new_devices", "self_service", "meters"),
 )
 _TERMS: LiteralString = ", ".join(("unique_in", *PLAIN))
 _COLUMNS: LiteralString = """
