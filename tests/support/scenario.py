@@ -309,18 +309,19 @@ def _team(day: Play, token: str) -> None:
     day.do("DELETE /v1/api-keys/{key_id}", status=204, token=token, key_id=key["id"])
     day.do("GET /v1/audit-events", token=token)
     day.do("GET /v1/users/second-factor", token=token)
-    proven = _with_second_factor(day, token)
+    proven = _owner_with_second_factor(day)
     day.do("PATCH /v1/users/second-factor", {"required": True}, token=proven)
 
 
-def _with_second_factor(day: Play, token: str) -> str:
-    """The owner's token after they have enrolled, and shown by a second code that it is they."""
-    path = "/v1/users/me/second-factor"
-    secret = day.deployment.call("POST", path, token=token).body["secret"]
-    confirmation = {"code": code(secret, steps=-1)}
-    day.deployment.call("POST", f"{path}/confirm", confirmation, token=token)
+def _owner_with_second_factor(day: Play) -> str:
+    """The owner's token, once they have enrolled and shown by a second code that it is they."""
+    path, call = "/v1/users/me/second-factor", day.deployment.call
+    sign_in = {"email": OWNER, "password": OWNERS_PASSWORD}
+    own = day.deployment.send("login", sign_in).body["access_token"]
+    secret = call("POST", path, token=own).body["secret"]
+    call("POST", f"{path}/confirm", {"code": code(secret, steps=-1)}, token=own)
     proof = {"password": OWNERS_PASSWORD, "code": code(secret)}
-    return day.deployment.call("POST", "/v1/login/elevate", proof, token=token).body["access_token"]
+    return call("POST", "/v1/login/elevate", proof, token=own).body["access_token"]
 
 
 def _second_factor(day: Play, own: str, sign_in: dict[str, str]) -> None:
