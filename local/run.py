@@ -40,7 +40,7 @@ Try it in another terminal:
 All operations, with examples: {base_url}/docs
 The facts above, as JSON:      {file}
 
-Ctrl-C stops everything; `make reset` drops the data.
+Ctrl-C stops everything; `make reset` drops the data. Each request's log line follows.
 """
 
 
@@ -118,7 +118,7 @@ async def _serve(folder: Folder, site: Site, functions: Functions, listener: soc
     if not folder.secrets.read_json("token-keys.json")["keys"]:
         await functions.command("rotate-token-key")
     file = folder.demo(site.database)
-    facts = await demo(file, site.base_url, functions, gateway)
+    facts = await demo(file, site.base_url, functions)
     await until_the_first_ends(
         serve(listener, gateway, lambda: _welcome(facts, file)), run_schedules(functions)
     )
