@@ -25,10 +25,9 @@ from permit.edge.operations import VendorApi
 from permit.edge.payload import Context, Response
 from permit.errors import InvalidRequest, Refusal
 from permit.paging import PageAnswer, PageQuery, page, place
-from permit.people import api_keys, own_account, second_factors, users
+from permit.people import api_keys, audit, own_account, second_factors, users
 from permit.people.callers import EVENTS, ApiKeyRole, Caller, UserRole
 from permit.people.queries import api_keys as api_key_queries
-from permit.people.queries import audit as audit_queries
 from permit.people.queries import tenants as tenant_queries
 from permit.people.queries import users as user_queries
 from permit.people.queries.audit import AuditFilter
@@ -40,6 +39,7 @@ from permit.people.refusals import (
     NotAUser,
     NotForOneself,
     NotInvited,
+    OwnSecondFactorMissing,
     ProofOfSelfRequired,
     SecondFactorOff,
     SecondFactorOn,
@@ -452,10 +452,16 @@ def get_second_factor_rule(caller: Caller) -> Answer:
     "users.require-second-factor",
     request=SecondFactorRule,
     answer=SecondFactorRuleAnswer,
+    refuses=(OwnSecondFactorMissing,),
     needs_fresh_proof=True,
 )
 def set_second_factor_rule(caller: Caller, request: SecondFactorRule) -> Answer:
-    """Say whether all the tenant's people need a second factor: from now, in every session."""
+    """Say whether all the tenant's people need a second factor: from now, in every session.
+
+    Whoever has no confirmed one cannot require it.
+    """
+    if request.required and not caller.has_second_factor:
+        raise OwnSecondFactorMissing
     user_queries.require_factor(database, is_required=request.required)
     return SecondFactorRuleAnswer(required=request.required)
 
@@ -612,7 +618,7 @@ def list_audit_events(caller: Caller, query: AuditQuery) -> Answer:
     """Who changed what, newest first."""
     where = place(query)
     wanted = AuditFilter(**query.model_dump(exclude={"limit", "cursor"}))
-    rows = audit_queries.list_events(database, caller.tenant_id, wanted, where)
+    rows = audit.list_events(database, caller.tenant_id, wanted, where)
     return AuditEventList.of(page(rows, where, lambda row: (row.occurred_at, row.id)))
 
 

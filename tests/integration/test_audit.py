@@ -79,9 +79,37 @@ def test_a_personal_field_is_named_without_its_values(
 
     [changed] = events(vendor, action="licences.change")
     stored = deployment.sql("SELECT changes::text FROM permit.audit_events")
-    assert {"holder_email": {}, "metadata": {}, "notes": {}} == changed["changes"]
+    assert {"holder.email": {}, "metadata": {}, "notes": {}} == changed["changes"]
     for (changes,) in stored:
         assert not any(text in changes for text in ("ada@", "new@", "Ada", "$argon2", "\\\\x"))
+
+
+def test_fields_have_the_names_and_the_form_of_the_api(vendor: Vendor) -> None:
+    """A change is found in the log as it was sent and answered, not as a table keeps it."""
+    policy = vendor.policy()
+    vendor.call("PATCH", f"/v1/policies/{policy}", {"unique": "policy"})
+    licence = vendor.licence(policy)
+    path = f"/v1/licences/{licence['id']}"
+    end = {"expires_at": "2031-01-31T00:00:00+02:00", "max_devices": "unlimited"}
+    ended = vendor.call("PATCH", path, end)
+    suspended = vendor.call("POST", f"{path}/suspend")
+    me = vendor.call("GET", "/v1/users/me")["id"]
+    secret = vendor.call("POST", "/v1/users/me/second-factor")["secret"]
+    vendor.call("POST", "/v1/users/me/second-factor/confirm", {"code": code(secret)})
+
+    [unique] = events(vendor, action="policies.change")
+    [change] = events(vendor, action="licences.change")
+    [suspension] = events(vendor, action="licences.suspend")
+    confirmed, enrolled = events(vendor, action="self.second-factor", subject=me)
+    assert {"unique": {"from": "none", "to": "policy"}} == unique["changes"]
+    assert {
+        "expires_at": {"from": licence["expires_at"], "to": "2031-01-30T22:00:00Z"},
+        "max_devices": {"from": None, "to": "unlimited"},
+    } == change["changes"]
+    assert "2031-01-30T22:00:00Z" == ended["expires_at"]
+    assert {"from": None, "to": suspended["suspended_at"]} == suspension["changes"]["suspended_at"]
+    assert {"second_factor": {}} == enrolled["changes"]
+    assert {"from": False, "to": True} == confirmed["changes"]["has_second_factor"]
 
 
 def test_servers_and_the_operator_are_told_apart(deployment: Deployment, vendor: Vendor) -> None:

@@ -285,7 +285,7 @@ def test_a_licence_is_given_to_another_holder(deployment: Deployment, vendor: Ve
     }
     assert {"Ada": 0, "ada@": 0, "C-18": 0, "grace": 1} == found
     [event] = vendor.call("GET", "/v1/audit-events", query={"action": "licences.transfer"})["items"]
-    named = {"holder_name": {}, "holder_email": {}, "holder_reference": {}}
+    named = {"holder.name": {}, "holder.email": {}, "holder.reference": {}}
     assert ("sold on", named) == (event["reason"], event["changes"])
     kept = str(vendor.deployment.operator("export-tenant", tenant_id=vendor.tenant_id))
     assert "Grace Hopper" in kept
@@ -320,7 +320,7 @@ def test_a_transfer_takes_the_old_holder_s_key_and_seats(
         for event in vendor.call("GET", "/v1/audit-events")["items"]
         if event["action"] == "licences.transfer"
     ]
-    holder = ["holder_email", "holder_name", "holder_reference"]
+    holder = ["holder.email", "holder.name", "holder.reference"]
     assert [
         *[("device", ["state"])] * 2,
         *(("licence", holder), ("licence", ["key_hint"])),

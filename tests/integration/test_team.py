@@ -403,6 +403,9 @@ def test_an_api_key_is_no_person(deployment: Deployment, vendor: Vendor) -> None
         assert (403, "not_a_user") == (answer.status, answer.body["code"])
 
 
+NOT_VALID = 'error="invalid_token", error_description="The access token or API key is not valid"'
+
+
 @pytest.mark.parametrize(
     "authorization",
     [
@@ -419,10 +422,12 @@ def test_an_api_key_is_no_person(deployment: Deployment, vendor: Vendor) -> None
 def test_what_is_no_credential_is_refused(
     deployment: Deployment, vendor: Vendor, authorization: str
 ) -> None:
-    """401 with WWW-Authenticate, and nothing told about why."""
+    """401 with WWW-Authenticate, which tells a bad one from none, and nothing more about why."""
     headers = {"authorization": authorization} if authorization else {}
 
     answer = deployment.call("GET", "/v1/products", headers=headers)
 
     assert (401, "not_authenticated") == (answer.status, answer.body["code"])
-    assert "Bearer" == answer.headers["www-authenticate"]
+    is_sent = authorization.startswith("Bearer ") and authorization != "Bearer "
+    expected = f"Bearer {NOT_VALID}" if is_sent else "Bearer"
+    assert expected == answer.headers["www-authenticate"]

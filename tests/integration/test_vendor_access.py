@@ -127,6 +127,9 @@ def test_each_role_does_what_the_table_says(
         is_refused = (answer.status, (answer.body or {}).get("code")) == (403, "not_permitted")
         is_allowed = role.removeprefix("key:") in ACTIONS[operation.action]
         assert is_allowed != is_refused, (name(operation), answer.text)
+        if is_refused:
+            assert f"`{operation.action}` is for the roles owner" in answer.body["detail"]
+            assert answer.body["detail"].endswith(f"yours is {role.removeprefix('key:')}.")
         assert 401 != answer.status, name(operation)
         assert answer.status < 500, name(operation)
 
@@ -141,6 +144,7 @@ def test_every_route_wants_a_credential(deployment: Deployment, vendor: Vendor) 
         answer = deployment.call(operation.method, path, raw_body="{")
 
         assert (401, "not_authenticated") == (answer.status, answer.body["code"]), path
+        assert "Bearer" == answer.headers["www-authenticate"]
 
 
 def things_named(operation: Any) -> list[str]:

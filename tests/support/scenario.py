@@ -256,7 +256,8 @@ def _end(day: Play, token: str, licence: dict[str, Any]) -> None:
     day.do(f"{path}/reinstate", {"reason": "paid"}, **one)
     renewal = {"duration": "P1Y", "from": licence["expires_at"]}
     day.do(f"{path}/renew", renewal, **one)
-    day.do(f"{path}/rotate-key", {"overlap": "P7D", "reason": "published by mistake"}, **one)
+    rotation = {"overlap": "P7D", "reason": "the customer moves to new servers"}
+    day.do(f"{path}/rotate-key", rotation, **one)
     transfer = {
         "holder": {"name": "Grace Hopper", "email": "grace@example.com"},
         "release_devices": True,
@@ -308,7 +309,19 @@ def _team(day: Play, token: str) -> None:
     day.do("DELETE /v1/api-keys/{key_id}", status=204, token=token, key_id=key["id"])
     day.do("GET /v1/audit-events", token=token)
     day.do("GET /v1/users/second-factor", token=token)
-    day.do("PATCH /v1/users/second-factor", {"required": True}, token=token)
+    proven = _owner_with_second_factor(day)
+    day.do("PATCH /v1/users/second-factor", {"required": True}, token=proven)
+
+
+def _owner_with_second_factor(day: Play) -> str:
+    """The owner's token, once they have enrolled and shown by a second code that it is they."""
+    path, call = "/v1/users/me/second-factor", day.deployment.call
+    sign_in = {"email": OWNER, "password": OWNERS_PASSWORD}
+    own = day.deployment.send("login", sign_in).body["access_token"]
+    secret = call("POST", path, token=own).body["secret"]
+    call("POST", f"{path}/confirm", {"code": code(secret, steps=-1)}, token=own)
+    proof = {"password": OWNERS_PASSWORD, "code": code(secret)}
+    return call("POST", "/v1/login/elevate", proof, token=own).body["access_token"]
 
 
 def _second_factor(day: Play, own: str, sign_in: dict[str, str]) -> None:

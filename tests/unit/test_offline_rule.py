@@ -1,6 +1,8 @@
 """The offline rule of docs/check.md: its example, run as a vendor copies it."""
 
+import json
 import re
+import warnings
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -40,6 +42,24 @@ def believed(asked: dict[str, Any], program: dict[str, Any]) -> dict[str, Any]:
     exec(code, names)  # noqa: S102 (our own documentation)
     names["ISSUER"] = ISSUER
     return names["believed"](signed_proof(**{**ASKED, **asked}), **{**PROGRAM, **program})
+
+
+def test_the_published_keys_are_read_as_the_program_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first two, and the code that reads them keeps joserfc quiet."""
+    [reading] = re.findall(r"```python\n(import json\nimport warnings.+?)```", CHECK, re.DOTALL)
+    published = [dict(key.public_jwk) for key in (KEY, ProofKey.generate(), ProofKey.generate())]
+    (tmp_path / "permit-keys.json").write_text(json.dumps({"keys": published}))
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        exec(reading, names)  # noqa: S102 (our own documentation)
+        assert believed({}, {"keys": names["keys"]})["valid"]
+
+    assert 2 == len(names["keys"].keys)
 
 
 @pytest.mark.parametrize("now", [IAT - 300, IAT, IAT + WEEK - 1])

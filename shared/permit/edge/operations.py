@@ -13,13 +13,13 @@ from permit.edge import idempotency
 from permit.edge.api import Api, answer, sendable
 from permit.edge.idempotency import SentRequest
 from permit.edge.payload import Response
-from permit.edge.refusals import NotAuthenticated, NotPermitted
+from permit.edge.refusals import NotAuthenticated, NotPermitted, TokenExpired, TokenNotValid
 from permit.errors import NotFound, Refusal
-from permit.people.callers import WITHOUT_SECOND_FACTOR, Caller, is_allowed
+from permit.people.callers import WITHOUT_SECOND_FACTOR, Caller, is_allowed, roles_for
 from permit.people.queries import callers
 from permit.people.refusals import SecondFactorMissing
 from permit.security import access_tokens, api_keys
-from permit.security.access_tokens import AccessClaims, InvalidToken, UnknownKid
+from permit.security.access_tokens import AccessClaims, ExpiredToken, InvalidToken, UnknownKid
 from permit.security.answer_seals import parse_answer_keys, seals_of
 from permit.security.jwk import JwkSet, parse_jwk_set
 from permit.settings import VendorSettings
@@ -125,7 +125,7 @@ class VendorApi(Api):
             caller = self._enter(credentials, facts)
             self.note(tenant_id=str(caller.tenant_id), actor=str(caller.id))
             if not is_allowed(caller.role, operation.action):
-                raise NotPermitted
+                raise NotPermitted(operation.action, caller.role, roles_for(operation.action))
             if operation.needs_fresh_proof:
                 caller.require_fresh_proof(datetime.now(UTC))
             sent = self._read_sent(operation)  # not parsed for whoever may not send it
@@ -178,14 +178,16 @@ class VendorApi(Api):
     def _credentials(self) -> AccessClaims | bytes:
         """A verified token's claims, or an API key's hash."""
         scheme, _, token = self.request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
+        if scheme.lower() != "bearer" or not token:
             raise NotAuthenticated
         if token.startswith(api_keys.PREFIX):
             return api_keys.digest(token)
         try:
             return self._verified(token)
+        except ExpiredToken:
+            raise TokenExpired from None
         except InvalidToken:
-            raise NotAuthenticated from None
+            raise TokenNotValid from None
 
     def _verified(self, token: str) -> AccessClaims:
         issuer, now = self.base_url(self._public_url), datetime.now(UTC)
@@ -201,7 +203,7 @@ class VendorApi(Api):
         if isinstance(credentials, bytes):
             entered = callers.enter_with_api_key(self._tenants, credentials, facts)
             if entered is None:
-                raise NotAuthenticated
+                raise TokenNotValid
             return Caller(
                 tenant_id=entered.tenant_id,
                 kind="api_key",
@@ -210,7 +212,7 @@ class VendorApi(Api):
             )
         user = callers.enter(self._tenants, credentials, facts)
         if user is None:
-            raise NotAuthenticated
+            raise TokenNotValid
         if user.must_enrol and facts["action"] not in WITHOUT_SECOND_FACTOR:
             raise SecondFactorMissing
         return Caller(

@@ -1,6 +1,7 @@
 """What the edge refuses before anything is done."""
 
 from collections.abc import Iterable
+from typing import ClassVar
 
 from permit.errors import Refusal
 
@@ -67,16 +68,40 @@ class MethodNotAllowed(Refusal):
 
 
 class NotAuthenticated(Refusal):
-    """No access token or API key, or not a good one: only the log tells which."""
+    """No access token or API key was sent."""
 
     status = 401
     code = "not_authenticated"
     title = "Sign in first"
-    detail = "The request needs a valid access token or API key."
+    detail = "Send an access token or an API key: `Authorization: Bearer …`."
+    error_description: ClassVar[str | None] = None  # RFC 6750 3: none where nothing was sent
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"WWW-Authenticate": "Bearer"}
+        if self.error_description is None:
+            return {"WWW-Authenticate": "Bearer"}
+        error = f'error="invalid_token", error_description="{self.error_description}"'
+        return {"WWW-Authenticate": f"Bearer {error}"}
+
+
+class TokenNotValid(NotAuthenticated):
+    """Not a token or key of ours, or one that ended before its time: only the log tells which."""
+
+    detail = (
+        "The access token or API key is not valid, or not any more: sign in again, or make another "
+        "key."
+    )
+    error_description = "The access token or API key is not valid"
+
+
+class TokenExpired(NotAuthenticated):
+    """The access token is ours, and its 15 minutes are over."""
+
+    detail = (
+        "The access token has expired: get another with your refresh token at /v1/login/refresh, "
+        "or sign in again."
+    )
+    error_description = "The access token has expired"
 
 
 class NotPermitted(Refusal):
@@ -85,3 +110,8 @@ class NotPermitted(Refusal):
     status = 403
     code = "not_permitted"
     title = "Your role may not do this"
+
+    def __init__(self, action: str, role: str, allowed: Iterable[str]) -> None:
+        """`allowed` are the roles that may."""
+        super().__init__()
+        self.detail = f"`{action}` is for the roles {', '.join(allowed)}, and yours is {role}."

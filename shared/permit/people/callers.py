@@ -100,6 +100,11 @@ def is_allowed(role: str, action: str) -> bool:
     return role in ACTIONS[action]
 
 
+def roles_for(action: str) -> list[str]:
+    """Who may do it, the one that goes furthest first."""
+    return [role for role in ("owner", "admin", "support", "issuer") if role in ACTIONS[action]]
+
+
 def is_above(role: str, other: str) -> bool:
     """Whether the first goes further: nobody grants, edits or deactivates above their own."""
     return _RANKS.get(role, 1) > _RANKS.get(other, 1)

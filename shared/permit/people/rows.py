@@ -145,8 +145,8 @@ class AuditEvent:
     product_id: UUID | None
     """The product that it was done to, or to a policy of. Null: to something else."""
     changes: dict[str, Any]
-    """By field: its value before (`from`) and after (`to`), or neither where it is personal or
-    secret."""
+    """By field, as requests and answers call it (`holder.email` is the holder's): its value before
+    (`from`) and after (`to`), or neither where it is personal or secret."""
     reason: str | None
     """Why, as the request said. Null: it did not say."""
     request_id: str | None
