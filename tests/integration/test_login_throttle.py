@@ -303,8 +303,9 @@ def test_an_office_with_second_factors_does_too(deployment: Deployment) -> None:
     assert ["mfa_required"] * 55 == statuses
 
 
-def test_a_first_step_is_no_guess_at_a_known_place(deployment: Deployment, vendor: Vendor) -> None:
+def test_a_first_step_is_no_guess_at_a_known_place(deployment: Deployment) -> None:
     """A right password is taken back there too, and so is a proof of self that lacks its code."""
+    token = attempt(deployment, EMAIL, PASSWORD).body["access_token"]
     deployment.sql(
         """
         UPDATE permit.users
