@@ -6,7 +6,7 @@ from permit.contracts import Answer, Contract, bounded
 from permit.db import Database
 from permit.edge.api import Api, answer
 from permit.edge.payload import Context, Response
-from permit.edge.refusals import NotAuthenticated, TokenExpired, TokenNotValid
+from permit.edge.refusals import NotAuthenticated
 from permit.people import sign_in
 from permit.people.refusals import PROOF_LIFETIME
 from permit.people.sign_in import Asked, LoginSecrets
@@ -119,9 +119,9 @@ def elevate() -> Response:
             code=request.code,
         )
     except ExpiredToken:
-        raise TokenExpired from None
+        raise NotAuthenticated("expired") from None
     except InvalidToken:
-        raise TokenNotValid from None
+        raise NotAuthenticated("not valid") from None
     return answer(
         ElevationAnswer(
             access_token=elevated,

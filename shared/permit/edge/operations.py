@@ -13,7 +13,7 @@ from permit.edge import idempotency
 from permit.edge.api import Api, answer, sendable
 from permit.edge.idempotency import SentRequest
 from permit.edge.payload import Response
-from permit.edge.refusals import NotAuthenticated, NotPermitted, TokenExpired, TokenNotValid
+from permit.edge.refusals import NotAuthenticated, NotPermitted
 from permit.errors import NotFound, Refusal
 from permit.people.callers import WITHOUT_SECOND_FACTOR, Caller, is_allowed, roles_for
 from permit.people.queries import callers
@@ -185,9 +185,9 @@ class VendorApi(Api):
         try:
             return self._verified(token)
         except ExpiredToken:
-            raise TokenExpired from None
+            raise NotAuthenticated("expired") from None
         except InvalidToken:
-            raise TokenNotValid from None
+            raise NotAuthenticated("not valid") from None
 
     def _verified(self, token: str) -> AccessClaims:
         issuer, now = self.base_url(self._public_url), datetime.now(UTC)
@@ -203,7 +203,7 @@ class VendorApi(Api):
         if isinstance(credentials, bytes):
             entered = callers.enter_with_api_key(self._tenants, credentials, facts)
             if entered is None:
-                raise TokenNotValid
+                raise NotAuthenticated("not valid")
             return Caller(
                 tenant_id=entered.tenant_id,
                 kind="api_key",
@@ -212,7 +212,7 @@ class VendorApi(Api):
             )
         user = callers.enter(self._tenants, credentials, facts)
         if user is None:
-            raise TokenNotValid
+            raise NotAuthenticated("not valid")
         if user.must_enrol and facts["action"] not in WITHOUT_SECOND_FACTOR:
             raise SecondFactorMissing
         return Caller(

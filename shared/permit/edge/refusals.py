@@ -1,7 +1,7 @@
 """What the edge refuses before anything is done."""
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Literal
 
 from permit.errors import Refusal
 
@@ -68,40 +68,33 @@ class MethodNotAllowed(Refusal):
 
 
 class NotAuthenticated(Refusal):
-    """No access token or API key was sent."""
+    """No access token or API key was sent, or not a good one: `detail` tells which."""
 
     status = 401
     code = "not_authenticated"
     title = "Sign in first"
-    detail = "Send an access token or an API key: `Authorization: Bearer …`."
-    error_description: ClassVar[str | None] = None  # RFC 6750 3: none where nothing was sent
+
+    def __init__(self, fault: Literal["missing", "not valid", "expired"] = "missing") -> None:
+        """Why one is not valid, or not any more, only the log tells; an end in time has a cure."""
+        super().__init__()
+        self.detail = {
+            "missing": "Send an access token or an API key: `Authorization: Bearer …`.",
+            "not valid": "The access token or API key is not valid, or not any more: sign in "
+            "again, or make another key.",
+            "expired": "The access token has expired: get another with your refresh token at "
+            "/v1/login/refresh, or sign in again.",
+        }[fault]
+        self._error = {
+            "missing": "",
+            "not valid": "The access token or API key is not valid",
+            "expired": "The access token has expired",
+        }[fault]
 
     @property
     def headers(self) -> dict[str, str]:
-        if self.error_description is None:
-            return {"WWW-Authenticate": "Bearer"}
-        error = f'error="invalid_token", error_description="{self.error_description}"'
-        return {"WWW-Authenticate": f"Bearer {error}"}
-
-
-class TokenNotValid(NotAuthenticated):
-    """Not a token or key of ours, or one that ended before its time: only the log tells which."""
-
-    detail = (
-        "The access token or API key is not valid, or not any more: sign in again, or make another "
-        "key."
-    )
-    error_description = "The access token or API key is not valid"
-
-
-class TokenExpired(NotAuthenticated):
-    """The access token is ours, and its 15 minutes are over."""
-
-    detail = (
-        "The access token has expired: get another with your refresh token at /v1/login/refresh, "
-        "or sign in again."
-    )
-    error_description = "The access token has expired"
+        """RFC 6750, section 3: no error where nothing was sent."""
+        error = f' error="invalid_token", error_description="{self._error}"'
+        return {"WWW-Authenticate": f"Bearer{error if self._error else ''}"}
 
 
 class NotPermitted(Refusal):

@@ -30,10 +30,11 @@ def list_events(
 ) -> list[AuditEvent]:
     """The events that are wanted, newest first."""
     events = audit.list_events(database, tenant_id, wanted, place)
-    return [replace(event, changes=_in_the_apis_words(event.changes)) for event in events]
+    return [replace(event, changes=in_the_apis_words(event.changes)) for event in events]
 
 
-def _in_the_apis_words(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def in_the_apis_words(changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """What the triggers wrote, by column. What is in these words already stays as it is."""
     return {
         _NAMES.get(column, column): {when: _value(column, value) for when, value in change.items()}
         for column, change in changes.items()
