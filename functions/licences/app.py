@@ -26,7 +26,7 @@ from permit.db import Database
 from permit.edge.api import answer
 from permit.edge.operations import VendorApi
 from permit.edge.payload import Context, Response
-from permit.errors import AnswerTooLarge, InvalidRequest
+from permit.errors import AnswerTooLarge, InvalidRequest, NotFound
 from permit.folding import fold
 from permit.licences import devices, licences
 from permit.licences.queries import devices as device_queries
@@ -41,7 +41,6 @@ from permit.licences.refusals import (
     NoFreeSeat,
     PolicyWithoutDuration,
     ProductArchived,
-    UnknownKey,
 )
 from permit.licences.rows import Device, Licence, MeterUsage, Status
 from permit.licences.terms import Holder, LicenceRequest, LicenceTerms, MeterAnswer
@@ -278,7 +277,7 @@ def list_licences(caller: Caller, query: LicenceQuery) -> Answer:
     "licences.lookup",
     request=KeyRequest,
     answer=LicenceAnswer,
-    refuses=(UnknownKey,),
+    refuses=(NotFound,),
 )
 def look_up_licence(caller: Caller, request: KeyRequest) -> Answer:
     """Find the licence of a key, current or replaced."""

@@ -18,7 +18,7 @@ from permit.licences.refusals import (
     LicenceRevoked,
     PolicyWithoutDuration,
     ProductArchived,
-    UnknownKey,
+    unknown_key,
 )
 from permit.licences.rows import Licence, NewLicence, Policy, Transferred
 from permit.licences.terms import LicenceRequest
@@ -67,13 +67,16 @@ def get(database: Database, tenant_id: UUID, licence_id: UUID) -> Licence:
 
 
 def look_up(database: Database, tenant_id: UUID, key: str) -> Licence:
-    """The licence that has this key, or had it before it was replaced. Raises UnknownKey."""
+    """The licence that has this key, or had it before it was replaced.
+
+    Raises NotFound, which says whether the key is mistyped.
+    """
     canonical = licence_keys.canonical(key)
     if canonical is None:
-        raise UnknownKey(mistyped=True)
+        raise unknown_key(mistyped=True)
     licence = licences.find_by_key(database, tenant_id, licence_keys.digest(canonical))
     if licence is None:
-        raise UnknownKey(mistyped=False)
+        raise unknown_key(mistyped=False)
     return licence
 
 

@@ -7,17 +7,16 @@ from pydantic_core import to_jsonable_python
 from permit.errors import Conflict, NotFound
 
 
-class UnknownKey(NotFound):
+def unknown_key(*, mistyped: bool) -> NotFound:
     """No licence has the key, or has had it."""
-
-    def __init__(self, *, mistyped: bool) -> None:
-        super().__init__()
-        self.detail = (
-            "The key is mistyped: no licence key reads like this."
-            if mistyped
-            else "No licence has this key."
-        )
-        self.members = {"mistyped": mistyped}
+    refusal = NotFound()
+    refusal.detail = (
+        "The key is mistyped: no licence key reads like this."
+        if mistyped
+        else "No licence has this key."
+    )
+    refusal.members = {"mistyped": mistyped}
+    return refusal
 
 
 class ProductArchived(Conflict):
