@@ -35,36 +35,31 @@ help: ## List the targets
 
 # ------------------------------------------------------------------------------- environments
 
-# $(call environment,<folder>,<requirements>,<stamp>)
-# The stamps are removed before anything is installed: a folder without one was left by an interrupted
-# set-up, and is made anew.
+# $(call environment,<folder>,<marker>=<requirements> ...)
+# Asked each time, because a marker alone does not know whether its packages are still there.
 define environment
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	    echo 'Permit needs Python 3.11 or newer: PYTHON=/path/to/python3 make ...' >&2; exit 1; }
-	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
-	    echo 'Python lacks venv: install it (Debian and Ubuntu: apt install python3-venv)' >&2; exit 1; }
-	@ls $(1)/.installed* >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(1)
-	@rm -f $(1)/.installed*
-	@echo 'Installing $(2) into $(1) ...'
-	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $(2)
-	@touch $(3)
+	@$(PYTHON) tools/environment.py '$(PYTHON)' $(1) $(2)
 endef
 
-.venv/.installed-run: requirements.txt
-	$(call environment,.venv,$<,$@)
+.PHONY: .venv/.installed-run .venv/.installed .venv-sam/.installed .venv-checkov/.installed \
+    .venv-emulate/.installed
 
-.venv/.installed: requirements-dev.txt
-	$(call environment,.venv,$<,$@)
-	@touch .venv/.installed-run
+.venv/.installed-run:
+	$(call environment,.venv,.installed-run=requirements.txt)
 
-.venv-sam/.installed: requirements-sam.txt
-	$(call environment,.venv-sam,$<,$@)
+.venv/.installed:
+	$(call environment,.venv,.installed=requirements-dev.txt .installed-run=requirements.txt)
 
-.venv-checkov/.installed: requirements-checkov.txt
-	$(call environment,.venv-checkov,$<,$@)
+.venv-sam/.installed:
+	$(call environment,.venv-sam,.installed=requirements-sam.txt)
 
-.venv-emulate/.installed: requirements-emulate.txt
-	$(call environment,.venv-emulate,$<,$@)
+.venv-checkov/.installed:
+	$(call environment,.venv-checkov,.installed=requirements-checkov.txt)
+
+.venv-emulate/.installed:
+	$(call environment,.venv-emulate,.installed=requirements-emulate.txt)
 
 .PHONY: setup
 setup: .venv/.installed .venv-sam/.installed ## Install what the other targets need
@@ -73,15 +68,15 @@ setup: .venv/.installed .venv-sam/.installed ## Install what the other targets n
 
 .PHONY: run
 run: .venv/.installed-run ## Run the service on 127.0.0.1:8000; PORT and DATABASE_URL change the place
-	@exec $(BIN)/python -m local.run
+	@exec $(BIN)/python -m local run
 
 .PHONY: operator
 operator: .venv/.installed-run ## An operator command: ARGS='create-user tenant_id=... email=...'
-	@$(BIN)/python -m local.operator $(ARGS)
+	@$(BIN)/python -m local operator $(ARGS)
 
 .PHONY: reset
 reset: .venv/.installed-run ## Drop the data of `make run`
-	@$(BIN)/python -m local.reset
+	@$(BIN)/python -m local reset
 
 # -------------------------------------------------------------------------------------- tests
 

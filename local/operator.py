@@ -12,7 +12,7 @@ from typing import Any
 
 from local.functions.functions import functions_of
 from local.functions.variables import Site
-from local.refusal import CannotRun, exit_status
+from local.refusal import CannotRun
 from local.run import database
 from local.site.folder import Folder
 
@@ -22,7 +22,7 @@ NO_DATABASE = "there is no database yet: `make run` makes it"
 
 def main() -> int:
     """Print the answer; the status is 1 when the command was refused."""
-    event = _event(sys.argv[1:])
+    event = _event(sys.argv[2:])
     with _site(Folder()) as site:
         answer = asyncio.run(_invoke(site, event))
     print(json.dumps(answer, indent=2, ensure_ascii=False))
@@ -69,7 +69,3 @@ async def _invoke(site: Site, event: dict[str, Any]) -> dict[str, Any]:
         return await functions.call("operator", event)
     finally:
         await functions.close()
-
-
-if __name__ == "__main__":
-    sys.exit(exit_status(main))

@@ -2,14 +2,12 @@
 
 import os
 import shutil
-import sys
 
 from local.postgres.database import connect_given
-from local.refusal import exit_status
 from local.site.folder import Folder
 
 
-def reset() -> int:
+def main() -> int:
     """Remove .permit, and Permit's schema from DATABASE_URL where that is given."""
     folder = Folder()
     if folder.path.exists():
@@ -21,7 +19,3 @@ def reset() -> int:
             connection.execute("DROP SCHEMA IF EXISTS permit CASCADE")
     print("The data is gone; `make run` begins anew.")
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(exit_status(reset))

@@ -4,7 +4,6 @@ import asyncio
 import errno
 import os
 import socket
-import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +14,7 @@ from local.functions.variables import Site
 from local.gateway.gateway import Gateway
 from local.gateway.server import serve
 from local.postgres.database import Database, embedded_database, given_database
-from local.refusal import CannotRun, exit_status
+from local.refusal import CannotRun
 from local.site.demo import Demo, demo
 from local.site.folder import Folder
 from local.site.lifetime import (
@@ -41,11 +40,11 @@ Try it in another terminal:
 All operations, with examples: {base_url}/docs
 The facts above, as JSON:      {file}
 
-Ctrl-C stops everything; `make reset` drops the data.
+Ctrl-C stops everything; `make reset` drops the data. Each request's log line follows.
 """
 
 
-def run() -> int:
+def main() -> int:
     """Serve until stopped; the status is 0 then."""
     folder = Folder()
     signals_interrupt()
@@ -119,7 +118,7 @@ async def _serve(folder: Folder, site: Site, functions: Functions, listener: soc
     if not folder.secrets.read_json("token-keys.json")["keys"]:
         await functions.command("rotate-token-key")
     file = folder.demo(site.database)
-    facts = await demo(file, site.base_url, functions, gateway)
+    facts = await demo(file, site.base_url, functions)
     await until_the_first_ends(
         serve(listener, gateway, lambda: _welcome(facts, file)), run_schedules(functions)
     )
@@ -128,7 +127,3 @@ async def _serve(folder: Folder, site: Site, functions: Functions, listener: soc
 def _welcome(facts: Demo, file: Path) -> None:
     commands = "\n".join(f"  {command}" for command in facts.commands())
     print(WELCOME.format(**vars(facts), commands=commands, file=file), flush=True)
-
-
-if __name__ == "__main__":
-    sys.exit(exit_status(run))

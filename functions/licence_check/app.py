@@ -11,7 +11,7 @@ from permit.check import usage
 from permit.check.check import CheckOutcome
 from permit.check.device_spec import DeviceSpec, Fingerprint, LicenceKey, fingerprint_hash
 from permit.check.facts import LicenceFacts
-from permit.check.proofs import ProofKeys, prove, prove_usage
+from permit.check.proofs import ProofKeys, next_check_at, prove, prove_usage
 from permit.check.usage import UsageSent
 from permit.check.verdicts import MISTYPED, Question
 from permit.contracts import Answer, Contract, Day, Entitlement, Id, Items, bounded
@@ -36,6 +36,9 @@ class CheckRequest(Contract):
     version_date: Day | None = None
     """When this version of the program was built, for licences that cover versions up to their
     end. Null: unknown, which such a licence refuses after its end."""
+    version: Annotated[str, bounded(1, 64)] | None = None
+    """The program's own version, such as `4.2.1`. It decides nothing: it is kept with the device,
+    for the vendor. Null: the known one stays."""
     nonce: Annotated[str, bounded(0, 128)] | None = None
     """Returned in the answer and in the proof, so that an old proof cannot replace a new one.
     Null: none."""
@@ -164,16 +167,20 @@ class CheckAnswer(Answer):
     """The verdict in a sentence, for people."""
     checked_at: datetime
     """When the check was decided, by the database's clock."""
+    next_check_at: datetime
+    """When the program should ask again; after a valid check that is before its proof ends."""
     nonce: str | None
     """The `nonce` as it was sent; null where none was."""
     licence: CheckedLicence | None
-    """The licence. Null where no licence has the key."""
+    """The licence. Null where no licence has the key, or the key was replaced."""
     device: CheckedDevice | None
-    """The device. Null where none was named, or this licence does not know it."""
+    """The device. Null where none was named, this licence does not know it, or the key was
+    replaced."""
     proof: str | None
     """The answer, signed: a compact JWS that verifies with the tenant's public keys. Null where
     no licence has the key. After a valid check it is valid for the policy's `lease`, or less if
-    the licence or the seat ends earlier; otherwise for ten minutes."""
+    the licence, the seat or the overlap of a replaced key ends earlier; otherwise for ten
+    minutes."""
 
 
 class UnknownKeyAnswer(CheckAnswer):
@@ -199,10 +206,15 @@ class ReleaseAnswer(Answer):
     """`RELEASED`, `NOT_ACTIVATED` (the device has no seat), `RELEASE_LIMIT` (the policy's
     `max_releases` are used up) or `NOT_FOUND` (no licence has the key)."""
     devices_used: int | None
-    """How many devices have a seat now. Null where no licence has the key."""
+    """How many devices have a seat now, with those that were given back and are not yet free.
+    Null where no licence has the key."""
     available_at: datetime | None
     """With `RELEASE_LIMIT`: when the next release will be possible; null if never. Null with any
     other code."""
+    seat_free_at: datetime | None
+    """When another device can have the seat that was given back: a floating seat waits for the
+    end of its last proof if that is more than 15 minutes away. Null: at once, or the device has
+    given none back."""
 
 
 class UnknownKeyRelease(ReleaseAnswer):
@@ -223,7 +235,7 @@ api = Api(database, settings.origin_secret)
 def check() -> Response:
     """May this copy run here, now? 200 whatever the verdict, with a signed proof of it."""
     request = api.read_body(CheckRequest)
-    device = None if request.device is None else request.device.as_sent()
+    device = None if request.device is None else request.device.as_sent(request.version)
     question = Question(
         product=request.product,
         entitlements=frozenset(request.entitlements or ()),
@@ -239,6 +251,7 @@ def check() -> Response:
         outcome,
         product=request.product,
         device=device,
+        version_date=request.version_date,
         nonce=request.nonce,
         base_url=api.base_url(settings.public_url),
     )
@@ -261,6 +274,7 @@ def release() -> Response:
         code=outcome.code,
         devices_used=outcome.devices_used,
         available_at=outcome.available_at,
+        seat_free_at=outcome.seat_free_at,
     )
     if outcome.code == "NOT_FOUND":
         released = UnknownKeyRelease(**released.model_dump(), mistyped=outcome.mistyped)
@@ -289,6 +303,7 @@ def use() -> Response:
         outcome,
         meter=request.meter,
         product=request.product,
+        version_date=request.version_date,
         nonce=request.nonce,
         base_url=api.base_url(settings.public_url),
     )
@@ -309,20 +324,21 @@ def use() -> Response:
 
 
 def _check_answer(outcome: CheckOutcome, nonce: str | None, proof: str | None) -> CheckAnswer:
-    verdict, facts = outcome.verdict, outcome.facts
+    verdict, facts = outcome.verdict, outcome.told
     fields: dict[str, Any] = {
         "valid": verdict.valid,
         "code": verdict.code,
         "detail": verdict.detail,
         "checked_at": outcome.checked_at,
+        "next_check_at": next_check_at(outcome),
         "nonce": nonce,
         "licence": None if facts is None else _licence_answer(facts),
         "device": None if facts is None else _device_answer(facts),
         "proof": proof,
     }
-    if facts is None:
+    if outcome.facts is None:
         return UnknownKeyAnswer.model_validate({**fields, "mistyped": verdict is MISTYPED})
-    if verdict.code != "TOO_MANY_DEVICES" or facts.seated_devices is None:
+    if verdict.code != "TOO_MANY_DEVICES" or facts is None or facts.seated_devices is None:
         return CheckAnswer.model_validate(fields)
     return FullAnswer.model_validate({**fields, "devices": facts.seated_devices})
 

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from permit.check.device_spec import DeviceSpec, LicenceKey
 from permit.contracts import (
@@ -26,7 +26,7 @@ from permit.db import Database
 from permit.edge.api import answer
 from permit.edge.operations import VendorApi
 from permit.edge.payload import Context, Response
-from permit.errors import InvalidRequest, NotFound
+from permit.errors import AnswerTooLarge, InvalidRequest, NotFound
 from permit.folding import fold
 from permit.licences import devices, licences
 from permit.licences.queries import devices as device_queries
@@ -34,6 +34,7 @@ from permit.licences.queries import licences as licence_queries
 from permit.licences.queries.licences import LicenceFilter
 from permit.licences.refusals import (
     DeviceBlocked,
+    LicenceEndMoved,
     LicenceNotStarted,
     LicencePerpetual,
     LicenceRevoked,
@@ -42,11 +43,12 @@ from permit.licences.refusals import (
     ProductArchived,
 )
 from permit.licences.rows import Device, Licence, MeterUsage, Status
-from permit.licences.terms import LicenceRequest, LicenceTerms, MeterAnswer
+from permit.licences.terms import Holder, LicenceRequest, LicenceTerms, MeterAnswer
 from permit.paging import PageAnswer, PageQuery, page, place
 from permit.people.callers import Caller
 from permit.security import licence_keys
 from permit.settings import VendorSettings
+from permit.sizes import how_many_fit
 
 _MOST_IN_A_BATCH = 1_000
 
@@ -55,12 +57,19 @@ class Batch(Contract):
     largest_body = 1024 * 1024
 
     licences: Annotated[list[LicenceRequest], Items(1, _MOST_IN_A_BATCH)]
-    """The licences to issue: all of them, or none if one cannot be issued."""
+    """The licences to issue: all of them, or none if one cannot be issued, or if their answer
+    would have more than 5 MB."""
 
 
 class PolicyMove(Reasoned):
     policy_id: Id = LEFT_OUT
     """The id of another policy of the same product; its rules apply from then on."""
+    term: Literal["keep", "restart", "extend"] = LEFT_OUT
+    """What becomes of the licence's end at the move; left out, it is `keep`: the end stays, or
+    stays away. `restart`: the new policy's `duration` from now, or from a start yet to come.
+    `extend`: that `duration` more, as a renewal adds it. With both, a policy without `duration`
+    takes the end away, and a licence that waits for its first check gets its end with that. The
+    present policy is no move: then nothing becomes of the end."""
 
 
 class LicenceChange(changes_of(LicenceTerms, PolicyMove)):
@@ -75,13 +84,28 @@ class LicenceChange(changes_of(LicenceTerms, PolicyMove)):
         """What is to be changed, by name."""
         return self.model_dump(exclude_unset=True, exclude={"reason"})
 
+    @model_validator(mode="after")
+    def _has_one_end(self) -> Self:
+        if "term" in self.model_fields_set and "policy_id" not in self.model_fields_set:
+            raise InvalidRequest(("term", "is about a move: give policy_id too"))
+        if self.term in ("restart", "extend"):
+            for name in ("starts_at", "expires_at"):
+                if name in self.model_fields_set:
+                    raise InvalidRequest((name, f'give either this or the term "{self.term}"'))
+        return self
+
 
 class Renewal(Reasoned):
     duration: Term | None = None
-    """For how long, from the licence's end or, if that is past, from now on. Null: for the
+    """For how long, from the licence's end or, if that is past, from now on. Months count from the
+    term's first day: from 31 January they end on 28 February, 31 March, 30 April. Null: for the
     policy's `duration`."""
     expires_at: Instant | None = None
-    """The new end, in place of a duration. Null: by the duration."""
+    """The new end, in place of a duration; not before the present end. Null: by the duration."""
+    known_end: Instant | None = Field(default=None, alias="from")
+    """The licence's end as the caller knows it, to the second. If it has moved since, the renewal
+    is refused with 409 `licence_end_moved`: of two renewals for the same payment, one counts. Null:
+    the licence is renewed whatever its end is."""
 
     @model_validator(mode="after")
     def _says_one_thing(self) -> Self:
@@ -93,6 +117,23 @@ class Renewal(Reasoned):
 class KeyRotation(Reasoned):
     overlap: Overlap = "PT0S"
     """For how long the old key still works."""
+
+
+class Transfer(Reasoned):
+    holder: Holder
+    """The new holder, in place of the present one: nothing of that one stays."""
+    release_devices: bool = False
+    """Whether all seats are given back; blocked devices stay blocked."""
+    rotate_key: bool = False
+    """Whether the licence gets a new key, since the present holder knows the old one."""
+    overlap: Overlap = "PT0S"
+    """With `rotate_key`, for how long the old key still works."""
+
+    @model_validator(mode="after")
+    def _overlaps_a_new_key(self) -> Self:
+        if "overlap" in self.model_fields_set and not self.rotate_key:
+            raise InvalidRequest(("overlap", "is about a new key: give rotate_key too"))
+        return self
 
 
 class KeyRequest(Contract):
@@ -154,6 +195,11 @@ class NewLicenceAnswer(LicenceAnswer):
     """The licence key. Shown this once: only its hash is kept."""
 
 
+class TransferAnswer(LicenceAnswer):
+    key: str | None
+    """The new key, if one was asked for. Shown this once: only its hash is kept."""
+
+
 class BatchAnswer(Answer):
     licences: list[NewLicenceAnswer]
     """The licences in the order in which they were sent."""
@@ -206,10 +252,14 @@ def issue_licence(caller: Caller, request: LicenceRequest) -> Answer:
     request=Batch,
     answer=BatchAnswer,
     creates=True,
+    refuses=(AnswerTooLarge,),
 )
 def issue_batch(caller: Caller, request: Batch) -> Answer:
     """Issue up to 1,000 licences, all or none."""
     new = licences.issue_all(database, caller.tenant_id, request.licences)
+    most = how_many_fit(new)
+    if most < len(new):
+        raise AnswerTooLarge("licences", most)
     return BatchAnswer(licences=[NewLicenceAnswer.of(each) for each in new])
 
 
@@ -292,11 +342,12 @@ def reinstate_licence(caller: Caller, request: Reasoned, licence_id: UUID) -> An
         LicenceRevoked,
         LicencePerpetual,
         LicenceNotStarted,
+        LicenceEndMoved,
         PolicyWithoutDuration,
     ),
 )
 def renew_licence(caller: Caller, request: Renewal, licence_id: UUID) -> Answer:
-    """Renew a licence."""
+    """Renew a licence; with `from`, only if its end has not moved since."""
     return LicenceAnswer.of(
         licences.renew(
             database,
@@ -304,6 +355,7 @@ def renew_licence(caller: Caller, request: Renewal, licence_id: UUID) -> Answer:
             licence_id,
             duration=request.duration,
             expires_at=request.expires_at,
+            known_end=request.known_end,
         )
     )
 
@@ -334,6 +386,30 @@ def rotate_key(caller: Caller, request: KeyRotation, licence_id: UUID) -> Answer
     """Replace a licence's key; the new one is answered here and never again."""
     return NewLicenceAnswer.of(
         licences.rotate_key(database, caller.tenant_id, licence_id, overlap=request.overlap)
+    )
+
+
+@api.operation(
+    "POST",
+    "/v1/licences/{licence_id}/transfer",
+    "licences.transfer",
+    request=Transfer,
+    answer=TransferAnswer,
+    status=200,
+    creates=True,
+    refuses=(LicenceRevoked,),
+)
+def transfer_licence(caller: Caller, request: Transfer, licence_id: UUID) -> Answer:
+    """Give a licence to another holder; a new key is answered here and never again."""
+    return TransferAnswer.of(
+        licences.transfer(
+            database,
+            caller.tenant_id,
+            licence_id,
+            holder=request.holder.model_dump(),
+            release_devices=request.release_devices,
+            overlap=request.overlap if request.rotate_key else None,
+        )
     )
 
 

@@ -11,7 +11,7 @@ from permit.people import sign_in
 from permit.people.refusals import PROOF_LIFETIME
 from permit.people.sign_in import Asked, LoginSecrets
 from permit.security import access_tokens
-from permit.security.access_tokens import InvalidToken
+from permit.security.access_tokens import ExpiredToken, InvalidToken
 from permit.settings import LoginSettings
 
 Secret = Annotated[str, bounded(1, 256)]
@@ -106,7 +106,7 @@ def elevate() -> Response:
     its tokens need no other.
     """
     scheme, _, access_token = api.request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer":
+    if scheme.lower() != "bearer" or not access_token:
         raise NotAuthenticated
     request = api.read_body(ElevationRequest)
     try:
@@ -118,8 +118,10 @@ def elevate() -> Response:
             password=request.password,
             code=request.code,
         )
+    except ExpiredToken:
+        raise NotAuthenticated("expired") from None
     except InvalidToken:
-        raise NotAuthenticated from None
+        raise NotAuthenticated("not valid") from None
     return answer(
         ElevationAnswer(
             access_token=elevated,

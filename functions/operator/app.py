@@ -4,6 +4,7 @@ Event: {"command": "create-tenant", "arguments": {...}}. Answer: {"ok": true, "r
 {"ok": false, "problem": {...}} in the shape of the API's problems.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -29,7 +30,7 @@ from permit.contracts import (
 )
 from permit.db import Database
 from permit.edge.api import problem
-from permit.errors import InvalidRequest, Refusal, StatementFailed
+from permit.errors import AnswerTooLarge, InvalidRequest, Refusal, StatementFailed
 from permit.keys import proof_keys, rotation
 from permit.licences import devices, licences, policies
 from permit.licences.queries import products
@@ -40,6 +41,7 @@ from permit.people.callers import UserRole
 from permit.people.tenants import NewUser
 from permit.security.token_keys import TokenKeys
 from permit.settings import OperatorSettings
+from permit.sizes import LARGEST_ANSWER
 
 Result = dict[str, Any]
 
@@ -122,7 +124,7 @@ class TenantArguments(Contract):
 
 
 class Export(TenantArguments):
-    cursor: Annotated[str, bounded(1, 200)] | None = None
+    cursor: Annotated[str, bounded(1, 400)] | None = None
     limit: Annotated[int, Field(ge=1, le=500)] = 500
 
 
@@ -373,10 +375,13 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         if chosen is None:
             raise InvalidRequest(("command", f"must be one of {', '.join(sorted(commands))}"))
         operator = Operator(database=database, command=request.command)
-        result = chosen.run(operator, validate(chosen.contract, request.arguments))
+        run = chosen.run(operator, validate(chosen.contract, request.arguments))
+        result = to_jsonable_python(run)
+        if len(json.dumps(result)) > LARGEST_ANSWER:
+            raise AnswerTooLarge
     except Refusal as refusal:
         logger.info("refused", code=refusal.code, reason=str(refusal))
         return {"ok": False, "problem": problem(refusal)}
     except psycopg.Error as error:
         raise StatementFailed(error) from None
-    return {"ok": True, "result": to_jsonable_python(result)}
+    return {"ok": True, "result": result}

@@ -1,9 +1,10 @@
 """/v1/products, /v1/policies: what a vendor sells, and the rules that licences share."""
 
-from typing import Any
+from dataclasses import asdict
+from typing import Any, Literal
 from uuid import UUID
 
-from permit.contracts import Answer, Contract, Id, Name, answer_of, changes_of
+from permit.contracts import Answer, Contract, Id, Name, Reasoned, answer_of, changes_of
 from permit.db import Database
 from permit.edge.operations import VendorApi
 from permit.edge.payload import Context
@@ -11,7 +12,7 @@ from permit.licences import policies, products
 from permit.licences.queries import policies as policy_queries
 from permit.licences.queries import products as product_queries
 from permit.licences.refusals import PolicyInUse, ProductCodeTaken
-from permit.licences.rows import Policy, Product
+from permit.licences.rows import Policy, PolicyReach, Product
 from permit.licences.terms import Code, MeterAnswer, PolicyTerms
 from permit.paging import PageAnswer, PageQuery, page, place
 from permit.people.callers import Caller
@@ -26,7 +27,7 @@ class NewProduct(Contract):
     """What people call the product."""
 
 
-class ProductChange(Contract):
+class ProductChange(Reasoned):
     name: Name
     """What people call the product."""
 
@@ -40,8 +41,18 @@ class NewPolicy(PolicyTerms):
     """The id of the product that its licences are for."""
 
 
-class PolicyChange(changes_of(PolicyTerms, Contract)):
+class PolicyTrial(Reasoned):
+    dry_run: bool = False
+    """Whether to change nothing, and to answer what the change would touch. It is refused as the
+    change would be."""
+
+
+class PolicyChange(changes_of(PolicyTerms, PolicyTrial)):
     """What is left out stays; null removes a limit or a duration."""
+
+    def given(self) -> dict[str, Any]:
+        """What is to be changed, by name."""
+        return self.model_dump(exclude_unset=True, exclude={"reason", "dry_run"})
 
 
 class PolicyQuery(PageQuery):
@@ -51,6 +62,15 @@ class PolicyQuery(PageQuery):
 
 class PolicyAnswer(answer_of(Policy)):
     meters: list[MeterAnswer]
+
+
+class TriedPolicyAnswer(answer_of(PolicyReach)):
+    """With `dry_run`."""
+
+    dry_run: Literal[True] = True
+    """Nothing was changed."""
+    policy: PolicyAnswer
+    """The policy as it would be."""
 
 
 class ProductList(PageAnswer):
@@ -113,9 +133,13 @@ def change_product(caller: Caller, request: ProductChange, product_id: UUID) -> 
 
 
 @api.operation(
-    "POST", "/v1/products/{product_id}/archive", "products.archive", answer=ProductAnswer
+    "POST",
+    "/v1/products/{product_id}/archive",
+    "products.archive",
+    request=Reasoned,
+    answer=ProductAnswer,
 )
-def archive_product(caller: Caller, product_id: UUID) -> Answer:
+def archive_product(caller: Caller, request: Reasoned, product_id: UUID) -> Answer:
     """Archive a product: it gets no new licences, and existing ones go on."""
     return ProductAnswer.of(products.archive_product(database, caller.tenant_id, product_id))
 
@@ -154,12 +178,17 @@ def get_policy(caller: Caller, policy_id: UUID) -> Answer:
     "/v1/policies/{policy_id}",
     "policies.change",
     request=PolicyChange,
-    answer=PolicyAnswer,
+    answer=PolicyAnswer | TriedPolicyAnswer,
 )
 def change_policy(caller: Caller, request: PolicyChange, policy_id: UUID) -> Answer:
-    """Change a policy; its licences follow at their next check."""
-    changes = request.model_dump(exclude_unset=True)
-    return PolicyAnswer.of(policies.change_policy(database, caller.tenant_id, policy_id, changes))
+    """Change a policy; its licences follow at their next check. With `dry_run`, try that."""
+    changes = request.given()
+    if not request.dry_run:
+        return PolicyAnswer.of(
+            policies.change_policy(database, caller.tenant_id, policy_id, changes)
+        )
+    policy, reach = policies.try_change(database, caller.tenant_id, policy_id, changes)
+    return TriedPolicyAnswer(**asdict(reach), policy=PolicyAnswer.of(policy))
 
 
 @api.operation(

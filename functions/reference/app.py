@@ -33,16 +33,18 @@ description</a> · <a href="/v1/health">whether this service is well</a></p>
 </html>
 """
 
+# Each takes any query: what a link or a cache appends to a page's address (`utm_source`) asks for
+# nothing. Everywhere else a parameter means something, so one that is not known is refused.
 api = Api(None, EdgeSettings.from_environment().origin_secret)
 
 
-@api.get("/")
+@api.get("/", takes_query=True)
 def home() -> Response:
     """What this service is, for people who open the address in a browser."""
     return _page(_HOME, "style-src 'unsafe-inline'")
 
 
-@api.get("/openapi.json")
+@api.get("/openapi.json", takes_query=True)
 def description() -> Response:
     """The API's description (OpenAPI 3.1)."""
     return Response(
@@ -50,7 +52,7 @@ def description() -> Response:
     )
 
 
-@api.get("/docs")
+@api.get("/docs", takes_query=True)
 def docs() -> Response:
     """The description as a page that loads nothing from elsewhere."""
     allowed = "img-src 'self' data:; script-src 'unsafe-inline'; style-src 'unsafe-inline'"

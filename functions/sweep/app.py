@@ -21,4 +21,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     counts: dict[str, int] = asdict(upkeep.sweep(database))
     for name, count in counts.items():
         metrics.add_metric(name.title().replace("_", ""), MetricUnit.Count, count)
+    upkeep.fold_holders(database)
     return counts

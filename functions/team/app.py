@@ -1,5 +1,6 @@
-"""/v1/users, /v1/api-keys, /v1/audit-events: a vendor's people and servers, and who did what."""
+"""/v1/tenants/me, /v1/users, /v1/api-keys, /v1/audit-events: whose side, who may, who did what."""
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
@@ -14,6 +15,7 @@ from permit.contracts import (
     Instant,
     Name,
     NewPassword,
+    OneOf,
     Password,
     answer_of,
     bounded,
@@ -23,10 +25,10 @@ from permit.edge.operations import VendorApi
 from permit.edge.payload import Context, Response
 from permit.errors import InvalidRequest, Refusal
 from permit.paging import PageAnswer, PageQuery, page, place
-from permit.people import api_keys, own_account, second_factors, users
-from permit.people.callers import ApiKeyRole, Caller, UserRole
+from permit.people import api_keys, audit, own_account, second_factors, users
+from permit.people.callers import EVENTS, ApiKeyRole, Caller, UserRole
 from permit.people.queries import api_keys as api_key_queries
-from permit.people.queries import audit as audit_queries
+from permit.people.queries import tenants as tenant_queries
 from permit.people.queries import users as user_queries
 from permit.people.queries.audit import AuditFilter
 from permit.people.refusals import (
@@ -37,13 +39,15 @@ from permit.people.refusals import (
     NotAUser,
     NotForOneself,
     NotInvited,
+    OwnSecondFactorMissing,
     ProofOfSelfRequired,
     SecondFactorOff,
     SecondFactorOn,
     TooManyAttempts,
     WrongProof,
 )
-from permit.people.rows import ApiKey, AuditEvent, User
+from permit.people.rows import ApiKey, AuditEvent, Tenant, User
+from permit.security import proofs
 from permit.settings import TeamSettings
 
 LinkToken = Annotated[str, bounded(1, 256)]
@@ -108,6 +112,13 @@ class RemovalRequest(Contract):
 class SecondFactorRule(Contract):
     required: bool
     """Whether all the tenant's people need one: who has none can then do nothing but enrol one."""
+
+
+class TenantAnswer(answer_of(Tenant)):
+    issuer: str
+    """Who signs the tenant's proofs: their `iss`."""
+    jwks_url: str
+    """Where the public keys are that verify the tenant's proofs."""
 
 
 class UserAnswer(answer_of(User)):
@@ -180,10 +191,12 @@ class ApiKeyList(PageAnswer):
 class AuditQuery(PageQuery):
     actor: Id | None = None
     """Only what this user or API key did: their id."""
-    action: Name | None = None
-    """Only this action of the table of roles, such as `licences.suspend`."""
+    action: Annotated[str, OneOf(EVENTS)] | None = None
+    """Only this action: one of the table of roles that changes something, a sign-in's, or an
+    operator's command."""
     subject: Id | None = None
-    """Only what was done to this thing: its id."""
+    """Only what was done to this thing, or to what belongs to it: its id. A licence's finds its
+    devices' events too, a product's its policies'."""
     subject_kind: (
         Literal["product", "policy", "licence", "device", "user", "api_key", "tenant"] | None
     ) = None
@@ -215,7 +228,7 @@ class Actor(Answer):
 
 class Subject(Answer):
     kind: str
-    """`product`, `policy`, `licence`, `device`, `user` or `api_key`."""
+    """`product`, `policy`, `licence`, `device`, `user`, `api_key` or `tenant`."""
     id: UUID
     """Its id."""
 
@@ -234,6 +247,14 @@ class AuditEventList(PageAnswer):
 settings = TeamSettings.from_environment()
 database = Database(settings)
 api = VendorApi(database, settings)
+
+
+@api.operation("GET", "/v1/tenants/me", "tenants.read", answer=TenantAnswer)
+def get_tenant(caller: Caller) -> Answer:
+    """Which tenant one is of, and where its proofs are verified."""
+    tenant = tenant_queries.get_tenant(database, caller.tenant_id)
+    issuer = proofs.issuer(api.base_url(settings.public_url), tenant.id)
+    return TenantAnswer(**asdict(tenant), issuer=issuer, jwks_url=f"{issuer}/jwks.json")
 
 
 @api.operation(
@@ -431,10 +452,16 @@ def get_second_factor_rule(caller: Caller) -> Answer:
     "users.require-second-factor",
     request=SecondFactorRule,
     answer=SecondFactorRuleAnswer,
+    refuses=(OwnSecondFactorMissing,),
     needs_fresh_proof=True,
 )
 def set_second_factor_rule(caller: Caller, request: SecondFactorRule) -> Answer:
-    """Say whether all the tenant's people need a second factor: from now, in every session."""
+    """Say whether all the tenant's people need a second factor: from now, in every session.
+
+    Whoever has no confirmed one cannot require it.
+    """
+    if request.required and not caller.has_second_factor:
+        raise OwnSecondFactorMissing
     user_queries.require_factor(database, is_required=request.required)
     return SecondFactorRuleAnswer(required=request.required)
 
@@ -591,7 +618,7 @@ def list_audit_events(caller: Caller, query: AuditQuery) -> Answer:
     """Who changed what, newest first."""
     where = place(query)
     wanted = AuditFilter(**query.model_dump(exclude={"limit", "cursor"}))
-    rows = audit_queries.list_events(database, caller.tenant_id, wanted, where)
+    rows = audit.list_events(database, caller.tenant_id, wanted, where)
     return AuditEventList.of(page(rows, where, lambda row: (row.occurred_at, row.id)))
 
 

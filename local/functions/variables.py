@@ -44,6 +44,7 @@ class Site:
             "PERMIT_TOKEN_KEYS": self.secrets.source("token-keys.json"),
             "PERMIT_TOKEN_JWKS": self.secrets.source("token-jwks.json"),
             "PERMIT_THROTTLE_KEY": self.secrets.source("throttle-key"),
+            "PERMIT_ANSWER_KEYS": self.secrets.source("answer-keys"),
             "PERMIT_OWNER_CREDENTIALS": self.database.owner,
         }
 

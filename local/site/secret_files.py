@@ -68,6 +68,7 @@ _FIRST_VALUES: Mapping[str, Callable[[], str]] = {
     "token-keys.json": lambda: json.dumps({"keys": []}),
     "token-jwks.json": lambda: json.dumps({"keys": []}),
     "throttle-key": _key,
+    "answer-keys": _key,
     "role-passwords.json": _passwords,
     "owner.json": _owner,
     "superuser-password": lambda: secrets.token_urlsafe(24),

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, cast, get_type_hints
@@ -114,7 +114,7 @@ class Contract(_Discreet, BaseModel):
 
 
 class Query(Contract):
-    """Parameters of a query string, where every value is text."""
+    """Parameters of a query string, where every value is text. By itself it knows none."""
 
     model_config = ConfigDict(strict=False)
 
@@ -168,6 +168,18 @@ class Words:
         self, schema: "CoreSchema", handler: "GetJsonSchemaHandler"
     ) -> dict[str, Any]:
         return {**handler(schema), "description": self.text}
+
+
+class OneOf:
+    """One of these texts, where they come from a table and no Literal can name them."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts = list(texts)
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: "GetCoreSchemaHandler"
+    ) -> "CoreSchema":
+        return core_schema.literal_schema(self._texts)
 
 
 Id = Annotated[UUID, Field(strict=False)]  # JSON has no UUIDs: they come as text
@@ -273,9 +285,11 @@ Instant = Annotated[datetime, BeforeValidator(read_instant), Words(_INSTANT_WORD
 def _storable(value: object) -> object:
     """Refuses what jsonb would (NUL, lone surrogates, NaN, at any depth), and too deep nesting."""
     level: list[Any] = [value] if isinstance(value, Mapping) else []  # pydantic refuses the others
-    for _ in range(_DEEPEST):
+    for depth in range(_DEEPEST + 1):
         below: list[Any] = []
         for item in level:
+            if depth == _DEEPEST and isinstance(item, Mapping | list):
+                raise ValueError(f"must not be nested deeper than {_DEEPEST} levels")
             if isinstance(item, Mapping):
                 members = cast("Mapping[Any, Any]", item)
                 below += [*members.keys(), *members.values()]
@@ -286,8 +300,6 @@ def _storable(value: object) -> object:
             elif isinstance(item, float) and not math.isfinite(item):
                 raise ValueError("must not contain NaN or an infinity")
         level = below
-    if level:
-        raise ValueError(f"must not be nested deeper than {_DEEPEST} levels")
     return cast("object", value)
 
 

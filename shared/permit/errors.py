@@ -10,6 +10,8 @@ from typing import Any, ClassVar
 
 import psycopg
 
+from permit.sizes import LARGEST_ANSWER
+
 MOST_FAULTS = 20
 """Of a request, that are told: what is wrong beyond them is not looked for."""
 
@@ -38,8 +40,8 @@ class InvalidRequest(Refusal):
 
     def __init__(self, *errors: tuple[str, str]) -> None:
         super().__init__()
-        self.errors = errors
-        self.detail = "; ".join(f"{field}: {message}" for field, message in errors)
+        self.errors = errors[:MOST_FAULTS]
+        self.detail = "; ".join(f"{field}: {message}" for field, message in self.errors)
 
 
 class IdempotencyKeyReused(Refusal):
@@ -51,9 +53,27 @@ class IdempotencyKeyReused(Refusal):
 
     def __init__(self, field: str) -> None:
         super().__init__()
-        self.errors = (
-            (field, "must be a new one: it was used for another request within 24 hours"),
-        )
+        self.errors = ((field, "must be a new one: it was used for another request within 7 days"),)
+
+
+class AnswerTooLarge(Refusal):
+    """The answer is more than can be sent. Where a tenant was entered, nothing is changed."""
+
+    status = 422
+    code = "answer_too_large"
+    title = "The answer would be too large"
+
+    def __init__(self, field: str | None = None, most: int = 0) -> None:
+        """Of the list `field`, so many items would be right."""
+        super().__init__()
+        self.detail = f"It may have at most {LARGEST_ANSWER:,} bytes."
+        if field is not None:
+            message = (
+                f"must be a list of at most {most:,} of these items: "
+                f"the answer may have {LARGEST_ANSWER:,} bytes"
+            )
+            self.errors = ((field, message),)
+            self.detail = f"{field}: {message}"
 
 
 class NotFound(Refusal):

@@ -2,9 +2,15 @@
 
 import unicodedata
 
-# Controls, formatting that nobody sees, separators; and what joins words, of whichever kind.
-_NOT_READ = ("Cc", "Cf", "Zs", "Zl", "Zp", "Pd", "Pc")
-_INVISIBLE = "Cf"
+# What nobody sees: controls and formats, and what Unicode files elsewhere: the grapheme joiner,
+# fillers of Korean, inherent vowels of Khmer, variation selectors, the blank of Braille.
+_UNSEEN_KINDS = ("Cc", "Cf")
+UNSEEN = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0"
+    + "".join(map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
+)
+# Separators, and what joins words, of whichever kind.
+_SEPARATING = ("Zs", "Zl", "Zp", "Pd", "Pc")
 
 
 def fold(text: str) -> str:
@@ -19,7 +25,7 @@ def fold(text: str) -> str:
 
 def read_email(text: str) -> str:
     """An email as it was meant: composed (NFC), without blanks around it and what nobody sees."""
-    seen = "".join(c for c in text if unicodedata.category(c) != _INVISIBLE)
+    seen = "".join(c for c in text.strip() if not _is_unseen(c))
     return unicodedata.normalize("NFC", seen.strip())
 
 
@@ -34,9 +40,18 @@ def read_symbols(text: str) -> str:
     Letters and digits of other widths become the usual ones (NFKC), and those of other scripts too.
     """
     symbols = (
-        c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) not in _NOT_READ
+        c
+        for c in unicodedata.normalize("NFKC", text)
+        if not _is_unseen(c) and unicodedata.category(c) not in _SEPARATING
     )
     return "".join(_usual_digit(c) for c in symbols)
+
+
+def _is_unseen(character: str) -> bool:
+    # NUL stays, and is refused: nobody types it.
+    if character == "\0":
+        return False
+    return character in UNSEEN or unicodedata.category(character) in _UNSEEN_KINDS
 
 
 def _usual_digit(character: str) -> str:

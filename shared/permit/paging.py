@@ -13,6 +13,7 @@ from pydantic import Field
 
 from permit.contracts import Answer, Query, bounded, has_storable_offset
 from permit.errors import InvalidRequest
+from permit.sizes import how_many_fit
 
 Row = TypeVar("Row")
 
@@ -21,7 +22,7 @@ class PageQuery(Query):
     """Which page of a list."""
 
     limit: Annotated[int, Field(ge=1, le=100)] = 50
-    """How many items a page has at most."""
+    """How many items a page has at most: one of large items ends earlier, within 5 MB."""
     cursor: Annotated[str, bounded(1, 200)] | None = None
     """The `next_cursor` of the page before. Without it the list begins with its first page."""
 
@@ -78,9 +79,13 @@ def place(query: PageQuery) -> Place:
 def page(
     rows: Sequence[Row], place: Place, mark: Callable[[Row], tuple[datetime, UUID]]
 ) -> Page[Row]:
-    """`mark` gives the values of a row that the list is ordered by."""
+    """As many rows as one answer has room for.
+
+    `mark` gives the values of a row that the list is ordered by.
+    """
     items = rows[: place.at_most]
-    if len(rows) <= place.at_most:
+    items = items[: max(1, how_many_fit(items))]
+    if len(items) == len(rows):
         return Page(items=items, next_cursor=None)
     instant, row = mark(items[-1])
     text = json.dumps([instant.isoformat(), str(row)])

@@ -142,6 +142,7 @@ class VendorSettings(ApiSettings):
     """A function of the vendor's side."""
 
     token_jwks: SecretSource
+    answer_keys: SecretSource
     public_url: BaseAddress | None = None
 
 

@@ -1,12 +1,20 @@
 """What keeps the service running: its health and its sweep."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import asdict, dataclass, field
+from uuid import UUID
 
 from psycopg import errors
+from psycopg.types.json import Jsonb
+from pydantic_core import to_jsonable_python
 
 from permit.db import Database
+from permit.folding import fold
 
 _NO_SCHEMA = (errors.InvalidSchemaName, errors.UndefinedFunction, errors.InsufficientPrivilege)
+# Licences that are looked at in one statement, which holds the locks of those that it folds.
+_BATCH = 1_000
+_FOLDING_SECONDS = 2.0  # of a run; the rest is for the next one
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +28,17 @@ class SweepCounts:
     usages_forgotten: int
     links_ended: int
     addresses_forgotten: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredHolder:
+    """A licence and its holder, as they are stored."""
+
+    tenant_id: UUID
+    id: UUID
+    holder_name: str | None = field(repr=False)
+    holder_email: str | None = field(repr=False)
+    holder_reference: str | None = field(repr=False)
 
 
 def get_schema_version(database: Database) -> int:
@@ -44,3 +63,36 @@ def sweep(database: Database) -> SweepCounts:
     )
     assert counts is not None  # noqa: S101 (the door always answers one row)
     return counts
+
+
+def fold_holders(database: Database) -> None:
+    """Folds anew what holders are found by, where a version before this one has stored it.
+
+    It goes through all licences once, from where the last run ended, and then has nothing to do.
+    """
+    ends_at = time.monotonic() + _FOLDING_SECONDS
+    while True:
+        stored = database.fetch_all(
+            StoredHolder,
+            """
+            SELECT tenant_id, licence_id AS id, holder_name, holder_email, holder_reference
+              FROM permit.list_holders_to_fold(%(at_most)s)
+             ORDER BY tenant_id, licence_id
+            """,
+            {"at_most": _BATCH},
+        )
+        if not stored:
+            return
+        database.fetch_value(
+            "SELECT permit.keep_folded_holders(%(holders)s)",
+            {"holders": Jsonb([_folded(each) for each in stored])},
+        )
+        if time.monotonic() > ends_at:
+            return
+
+
+def _folded(stored: StoredHolder) -> dict[str, str | None]:
+    """By column."""
+    columns: dict[str, str | None] = to_jsonable_python(asdict(stored))
+    texts = {name: text for name, text in columns.items() if name.startswith("holder_")}
+    return columns | {f"{name}_folded": text and fold(text) for name, text in texts.items()}

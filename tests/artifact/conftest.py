@@ -109,6 +109,7 @@ class Stack:
             "PERMIT_TOKEN_KEYS": json.dumps({"keys": []}),
             "PERMIT_TOKEN_JWKS": json.dumps({"keys": []}),
             "PERMIT_THROTTLE_KEY": secrets.token_hex(32),
+            "PERMIT_ANSWER_KEYS": secrets.token_hex(32),
             "PERMIT_OWNER_CREDENTIALS": json.dumps({"username": "owner", "password": PASSWORD}),
         }
         for name, content in contents.items():

@@ -50,7 +50,9 @@ def secret(name: str) -> str:
     return ACCOUNT.format(service="secretsmanager", name=f"secret:{name}-AbCdEf")
 
 
-MASTER_KEYS, TOKEN_KEYS, THROTTLE_KEY, OWNER = map(secret, ("master", "token", "throttle", "owner"))
+MASTER_KEYS, TOKEN_KEYS, THROTTLE_KEY, ANSWER_KEYS, OWNER = map(
+    secret, ("master", "token", "throttle", "answer", "owner")
+)
 TOKEN_JWKS = ACCOUNT.format(service="ssm", name="parameter/permit/jwks")
 USERS = database_users()
 IDENTITIES = {
@@ -124,6 +126,7 @@ class Cloud:
             "PERMIT_TOKEN_KEYS": TOKEN_KEYS,
             "PERMIT_TOKEN_JWKS": TOKEN_JWKS,
             "PERMIT_THROTTLE_KEY": THROTTLE_KEY,
+            "PERMIT_ANSWER_KEYS": ANSWER_KEYS,
             "PERMIT_OWNER_CREDENTIALS": OWNER,
             "PERMIT_DATABASE_USER": USERS.get(function, ""),
         }
@@ -189,6 +192,7 @@ def made_extension() -> Extension:
             MASTER_KEYS: json.dumps({"current": "1", "1": secrets.token_hex(32)}),
             TOKEN_KEYS: token_keys.dump(),
             THROTTLE_KEY: secrets.token_hex(32),
+            ANSWER_KEYS: secrets.token_hex(32),
             OWNER: json.dumps({"username": "owner", "password": PASSWORD}),
         },
         parameters={"/permit/jwks": json.dumps(token_keys.jwks(now))},

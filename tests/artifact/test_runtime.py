@@ -11,25 +11,28 @@ from tests.support.sam_template import events, functions, routes
 
 # A newer event gets its usual answer.
 KNOWN = {
-    # The events' tenant and licence do not exist here, and their refresh token never existed.
+    # The events' tenant and licences do not exist here, and their refresh token never existed.
     "health": (200, {"status", "timestamp", "version", "checks"}),
     "login_refresh": (401, {"type", "title", "status", "detail", "code", "request_id"}),
     "login_logout": (204, set()),
-    "licence_release": (200, {"released", "code", "devices_used", "available_at"}),
+    "licence_release": (
+        200,
+        {*("released", "code", "devices_used"), *("available_at", "seat_free_at", "mistyped")},
+    ),
     "jwks": (200, {"keys"}),
     "tenant_jwks": (404, {"type", "title", "status", "detail", "code", "request_id"}),
     "licence_usage": (
         200,
         {
             *("valid", "code", "detail", "allowed", "used", "limit", "resets_at", "nonce"),
-            "proof",
+            *("proof", "mistyped"),
         },
     ),
     # The events' API key belongs to nobody.
     **dict.fromkeys(
         (
             *("products", "product", "policies", "policy", "licences", "licence"),
-            *("users", "user", "api_keys", "api_key", "audit_events"),
+            *("tenant", "users", "user", "api_keys", "api_key", "audit_events"),
             *("login_second_factor", "login_elevate"),
         ),
         (401, {"type", "title", "status", "detail", "code", "request_id"}),
@@ -37,7 +40,10 @@ KNOWN = {
     "openapi": (200, {"openapi", "info", "servers", "tags", "paths", "components"}),
     "licence_check": (
         200,
-        {"valid", "code", "detail", "checked_at", "nonce", "licence", "device", "proof"},
+        {
+            *("valid", "code", "detail", "checked_at", "next_check_at", "nonce"),
+            *("licence", "device", "proof", "mistyped"),
+        },
     ),
 }
 HTTP_EVENTS = {

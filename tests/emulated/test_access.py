@@ -19,6 +19,7 @@ FUNCTIONS = sorted(name.replace("_", "-") for name in functions())
 WRITERS = ("operator", "token-rotation")
 # Each by the setting that names it.
 SECRETS = {
+    "PERMIT_ANSWER_KEYS": "AnswerKeys",
     "PERMIT_MASTER_KEYS": "MasterKeys",
     "PERMIT_OWNER_CREDENTIALS": "OwnerSecret",
     "PERMIT_THROTTLE_KEY": "ThrottleKey",
@@ -42,7 +43,10 @@ def secrets(stack: Stack) -> dict[str, str]:
     """What there is to reach, by its name in the templates."""
     resources = stack.resources()
     return {
-        **{name: resources[name] for name in ("MasterKeys", "ThrottleKey", "TokenKeys")},
+        **{
+            name: resources[name]
+            for name in ("AnswerKeys", "MasterKeys", "ThrottleKey", "TokenKeys")
+        },
         "OwnerSecret": stack.outputs["OwnerSecret"],
         "TokenJwks": resources["TokenJwks"],
     }

@@ -6,10 +6,13 @@ from typing import Any
 import psycopg
 import pytest
 
+from permit.people.callers import EVENTS, OPERATOR_EVENTS
 from tests.support.authenticator import code
 from tests.support.deployment import Deployment, Vendor, connected
+from tests.support.refusals import assert_refused
 
 EMAIL = "ada@example.com"
+BCRYPT = "$2b$12$" + "a" * 21 + "." + "a" * 31
 
 
 @pytest.fixture
@@ -76,9 +79,37 @@ def test_a_personal_field_is_named_without_its_values(
 
     [changed] = events(vendor, action="licences.change")
     stored = deployment.sql("SELECT changes::text FROM permit.audit_events")
-    assert {"holder_email": {}, "metadata": {}, "notes": {}} == changed["changes"]
+    assert {"holder.email": {}, "metadata": {}, "notes": {}} == changed["changes"]
     for (changes,) in stored:
         assert not any(text in changes for text in ("ada@", "new@", "Ada", "$argon2", "\\\\x"))
+
+
+def test_fields_have_the_names_and_the_form_of_the_api(vendor: Vendor) -> None:
+    """A change is found in the log as it was sent and answered, not as a table keeps it."""
+    policy = vendor.policy()
+    vendor.call("PATCH", f"/v1/policies/{policy}", {"unique": "policy"})
+    licence = vendor.licence(policy)
+    path = f"/v1/licences/{licence['id']}"
+    end = {"expires_at": "2031-01-31T00:00:00+02:00", "max_devices": "unlimited"}
+    ended = vendor.call("PATCH", path, end)
+    suspended = vendor.call("POST", f"{path}/suspend")
+    me = vendor.call("GET", "/v1/users/me")["id"]
+    secret = vendor.call("POST", "/v1/users/me/second-factor")["secret"]
+    vendor.call("POST", "/v1/users/me/second-factor/confirm", {"code": code(secret)})
+
+    [unique] = events(vendor, action="policies.change")
+    [change] = events(vendor, action="licences.change")
+    [suspension] = events(vendor, action="licences.suspend")
+    confirmed, enrolled = events(vendor, action="self.second-factor", subject=me)
+    assert {"unique": {"from": "none", "to": "policy"}} == unique["changes"]
+    assert {
+        "expires_at": {"from": licence["expires_at"], "to": "2031-01-30T22:00:00Z"},
+        "max_devices": {"from": None, "to": "unlimited"},
+    } == change["changes"]
+    assert "2031-01-30T22:00:00Z" == ended["expires_at"]
+    assert {"from": None, "to": suspended["suspended_at"]} == suspension["changes"]["suspended_at"]
+    assert {"second_factor": {}} == enrolled["changes"]
+    assert {"from": False, "to": True} == confirmed["changes"]["has_second_factor"]
 
 
 def test_servers_and_the_operator_are_told_apart(deployment: Deployment, vendor: Vendor) -> None:
@@ -164,6 +195,183 @@ def test_a_check_is_no_event(deployment: Deployment, vendor: Vendor) -> None:
 
     [event] = events(vendor, subject=device["id"])
     assert {"state": {"from": "seated", "to": "blocked"}} == event["changes"]
+
+
+def test_what_is_done_to_a_device_is_found_by_its_licence(
+    deployment: Deployment, vendor: Vendor
+) -> None:
+    """Each event names the licence, whoever acted; in the order of time, also over pages."""
+    licence, other = vendor.licence(), vendor.licence()
+    path = f"/v1/licences/{licence['id']}"
+    body = {"fingerprint": "a-fingerprint-of-16"}
+    device = vendor.call("POST", f"{path}/devices", body, status=201)["id"]
+    vendor.call("POST", f"/v1/licences/{other['id']}/devices", body, status=201)
+    vendor.call("POST", f"{path}/devices/{device}/block")
+    vendor.call("POST", f"{path}/suspend")
+    vendor.command("unblock-device", licence, device_id=device)
+    vendor.call("POST", f"{path}/rotate-key")
+    deployment.check(licence["key"])
+
+    told = events(vendor, subject=licence["id"])
+    paged: list[dict[str, Any]] = []
+    query: dict[str, object] = {"subject": licence["id"], "limit": 2}
+    while query.get("cursor", "") is not None:
+        page = vendor.call("GET", "/v1/audit-events", query=query)
+        paged += page["items"]
+        query["cursor"] = page["next_cursor"]
+
+    of_licence, of_device = ("licence", licence["id"]), ("device", device)
+    assert [
+        ("licences.rotate-key", *of_licence),
+        ("unblock-device", *of_device),
+        ("licences.suspend", *of_licence),
+        ("devices.block", *of_device),
+        ("devices.activate", *of_device),
+        ("create-licence", *of_licence),
+    ] == [(event["action"], *event["subject"].values()) for event in told]
+    assert {(licence["id"], None)} == {(e["licence_id"], e["product_id"]) for e in told}
+    assert told == paged
+    by_kind = events(vendor, subject=licence["id"], subject_kind="device")
+    assert [each for each in told if each["subject"]["id"] == device] == by_kind
+    assert by_kind == events(vendor, subject=device)
+
+
+def test_what_is_done_to_a_policy_is_found_by_its_product(vendor: Vendor) -> None:
+    """Its end too, though the policy is gone then."""
+    other = vendor.call("POST", "/v1/products", {"code": "viewer", "name": "V"}, status=201)["id"]
+    body = {"product_id": other, "name": "Standard"}
+    policy = vendor.call("POST", "/v1/policies", body, status=201)["id"]
+    vendor.call("PATCH", f"/v1/policies/{policy}", {"name": "Team"})
+    vendor.call("DELETE", f"/v1/policies/{policy}", status=204)
+    vendor.call("PATCH", f"/v1/products/{other}", {"name": "Viewer", "reason": "a typing error"})
+
+    told = events(vendor, subject=other)
+
+    assert [
+        ("products.change", "product", other),
+        ("policies.delete", "policy", policy),
+        ("policies.change", "policy", policy),
+        ("policies.create", "policy", policy),
+        ("products.create", "product", other),
+    ] == [(event["action"], *event["subject"].values()) for event in told]
+    assert {(None, other)} == {(e["licence_id"], e["product_id"]) for e in told}
+    assert "a typing error" == told[0]["reason"]
+
+
+def test_the_events_of_a_licence_come_from_two_indexes(
+    deployment: Deployment, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its own and those of its devices, each in the order of time: no other event is looked at."""
+    deployment.sql(
+        """
+        INSERT INTO permit.audit_events
+               (tenant_id, actor_kind, action, subject_kind, subject_id, changes)
+        SELECT %s, 'operator', 'suspend-licence', 'licence', gen_random_uuid(), '{}'
+          FROM generate_series(1, 20000)
+        """,
+        vendor.tenant_id,
+    )
+    deployment.sql("ANALYZE permit.audit_events")
+    database = deployment.environment("team").database
+    fetch_all, plans = database.fetch_all, []
+
+    def explain(row_type: type[Any], statement: str, parameters: Any) -> list[Any]:
+        plans.append(
+            database._run(
+                lambda c: c.execute("EXPLAIN " + statement, parameters).fetchall(),
+                is_repeatable=False,
+            )
+        )
+        return fetch_all(row_type, statement, parameters)
+
+    monkeypatch.setattr(database, "fetch_all", explain)
+    events(vendor, subject=vendor.product_id)
+
+    assert "audit_events_subject" in str(plans)
+    assert "audit_events_parent" in str(plans)
+    assert "Seq Scan on audit_events" not in str(plans)
+
+
+def test_older_events_are_found_too(deployment: Deployment, vendor: Vendor) -> None:
+    """What they belong to is noted by the sweep, where no trigger did it."""
+    licence = vendor.licence()
+    body = {"fingerprint": "a-fingerprint-of-16"}
+    vendor.call("POST", f"/v1/licences/{licence['id']}/devices", body, status=201)
+    policy = vendor.policy()
+    vendor.call("PATCH", f"/v1/policies/{policy}", {"name": "Team"})
+    vendor.call("DELETE", f"/v1/policies/{policy}", status=204)
+    expected = [events(vendor, subject=each) for each in (licence["id"], vendor.product_id)]
+    deployment.sql("UPDATE permit.audit_events SET parent_id = NULL")
+    without = [events(vendor, subject=each) for each in (licence["id"], vendor.product_id)]
+
+    deployment.invoke("sweep", {})
+
+    found = [events(vendor, subject=each) for each in (licence["id"], vendor.product_id)]
+    assert [2, 5] == [len(each) for each in expected]
+    assert [1, 1] == [len(each) for each in without]
+    assert expected == found
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("action", text) for text in ("licences.suspended", "licences.read", "", "help")),
+        *(("subject_kind", text) for text in ("licences", "")),
+    ],
+)
+def test_a_filter_that_nothing_can_match_is_refused(
+    deployment: Deployment, vendor: Vendor, name: str, value: str
+) -> None:
+    """With what would be right; an empty list would say that nothing was done."""
+    answer = deployment.call("GET", "/v1/audit-events", token=vendor.token, query={name: value})
+
+    assert_refused(answer, name)
+    [error] = answer.body["errors"]
+    known = {"action": EVENTS, "subject_kind": ("product", "policy", "licence", "device", "tenant")}
+    assert all(f'"{each}"' in error["message"] for each in known[name])
+
+
+def test_each_action_can_be_asked_for(vendor: Vendor) -> None:
+    """Whether or not it has happened."""
+    for action in EVENTS:
+        assert {action} >= {event["action"] for event in events(vendor, action=action)}
+
+
+def test_each_command_that_tells_something_is_known(deployment: Deployment, vendor: Vendor) -> None:
+    """Every command is run; what the log then has of the operator is what the table names."""
+    operator, of_tenant = deployment.operator, {"tenant_id": vendor.tenant_id}
+    policy = vendor.policy()
+    licence = vendor.licence(policy)
+    user = {**of_tenant, "email": EMAIL, "role": "support"}
+    operator("create-user", **user)
+    operator("import-user", **{**user, "email": "b@example.com"}, bcrypt_hash=BCRYPT)
+    operator("set-password", email=EMAIL)
+    secret = vendor.call("POST", "/v1/users/me/second-factor")["secret"]
+    vendor.call("POST", "/v1/users/me/second-factor/confirm", {"code": code(secret)})
+    operator("remove-second-factor", email=vendor.email)
+    vendor.command("change-licence", licence, max_devices=5)
+    for command in ("suspend-licence", "reinstate-licence", "rotate-licence-key"):
+        vendor.command(command, licence)
+    device = vendor.command("activate-device", licence, fingerprint="a-fingerprint-of-16")["id"]
+    for command in ("block-device", "unblock-device"):
+        vendor.command(command, licence, device_id=device)
+    vendor.command("activate-device", licence, fingerprint="a-fingerprint-of-16")
+    vendor.command("release-device", licence, device_id=device)
+    vendor.command("revoke-licence", licence)
+    operator("rotate-proof-key", **of_tenant)
+    kid = vendor.call("GET", f"/v1/tenants/{vendor.tenant_id}/jwks.json")["keys"][0]["kid"]
+    operator("withdraw-proof-key", **of_tenant, kid=kid)
+    operator("export-tenant", **of_tenant)
+
+    told = deployment.sql(
+        "SELECT DISTINCT action FROM permit.audit_events WHERE actor_kind = 'operator'"
+    )
+    commands = set(deployment.environment("operator").commands)
+    # Of no tenant, or of one that is gone with its log.
+    of_none = {"erase-tenant", "rotate-token-key", "withdraw-token-key", "rotate-master-key"}
+    of_no_row = {"rotate-proof-key", "withdraw-proof-key", "export-tenant", "help"}
+    assert set(OPERATOR_EVENTS) == {action for (action,) in told}
+    assert set(OPERATOR_EVENTS) == commands - of_none - of_no_row
 
 
 def test_events_are_found_by_time_and_paged(deployment: Deployment, vendor: Vendor) -> None:

@@ -118,21 +118,64 @@ def test_unlimited_seats_take_a_roll_out(deployment: Deployment) -> None:
     assert {("VALID", True)} == {*codes}
 
 
-def test_a_leaked_key_does_not_churn(deployment: Deployment) -> None:
-    """Within an hour a limited licence takes only so many new devices, even with releases."""
-    licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=1, max_releases=None))
-    for number in range(100):
-        deployment.check(licence["key"], machine(number))
-        deployment.release(licence["key"], fingerprint=machine(number))
+NEWCOMERS = "The licence has met too many new devices within an hour."
 
-    newcomer = deployment.check(licence["key"], machine(100))
-    known = deployment.check(licence["key"], machine(7))
-    deployment.release(licence["key"], fingerprint=machine(7))
+
+@pytest.mark.parametrize(
+    ("terms", "most"),
+    [
+        ({}, 100),
+        ({"max_new_devices": 7}, 7),
+        ({"max_new_devices": 0}, 0),
+        ({"max_new_devices": 3, "max_devices": None}, 3),
+    ],
+    ids=["100", "said", "none", "without a limit of seats"],
+)
+def test_a_leaked_key_does_not_churn(deployment: Deployment, terms: Any, most: int) -> None:
+    """Within an hour a licence takes only so many new devices, though their seats lapse."""
+    policy = deployment.vendor.policy(**{"max_devices": 1, "seat_ttl": "PT8S", **terms})
+    licence = deployment.vendor.licence(policy)
+    for number in range(most):
+        assert "VALID" == deployment.check(licence["key"], machine(number))["code"]
+        deployment.pass_time(timedelta(seconds=10))
+
+    newcomer = deployment.check(licence["key"], machine(most))
+    known = deployment.check(licence["key"], machine(0)) if most else None
     deployment.pass_time(HOUR)
-    later = deployment.check(licence["key"], machine(100))
+    later = deployment.check(licence["key"], machine(most))
 
-    codes = [newcomer["code"], known["code"], later["code"]]
-    assert ["TOO_MANY_DEVICES", "VALID", "VALID"] == codes
+    assert ("TOO_MANY_DEVICES", NEWCOMERS) == (newcomer["code"], newcomer["detail"])
+    assert "devices" not in newcomer
+    assert known is None or "VALID" == known["code"]
+    assert ("VALID" if most else "TOO_MANY_DEVICES") == later["code"]
+
+
+@pytest.mark.parametrize(
+    "terms", [{"seat_ttl": "PT10M"}, {"max_releases": None}], ids=["floating", "node-locked"]
+)
+def test_containers_that_release_are_no_leak(deployment: Deployment, terms: Any) -> None:
+    """101 one after the other, each giving its seat back: all are served."""
+    policy = deployment.vendor.policy(max_devices=5, **terms)
+    licence = deployment.vendor.licence(policy)
+
+    codes = set[str]()
+    for number in range(101):
+        codes.add(deployment.check(licence["key"], machine(number))["code"])
+        released = deployment.release(licence["key"], fingerprint=machine(number))
+        assert ("RELEASED", 0) == (released["code"], released["devices_used"])
+
+    assert {"VALID"} == codes
+
+
+def test_a_full_licence_says_that_it_is_full(deployment: Deployment) -> None:
+    """Also where it has met its newcomers: then there is a device to release."""
+    licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=1, max_new_devices=1))
+    deployment.check(licence["key"], machine(0))
+
+    refused = deployment.check(licence["key"], machine(1))
+
+    assert "No seat is free for this device." == refused["detail"]
+    assert 1 == len(refused["devices"])
 
 
 def test_a_block_frees_the_seat_and_stays(deployment: Deployment) -> None:

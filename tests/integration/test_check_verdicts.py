@@ -1,7 +1,7 @@
 """Every verdict end to end: from an API Gateway event to the database and back, whole answers."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,12 +15,12 @@ OTHER = "fingerprint-of-another-machine"
 Licence = dict[str, Any]
 Request = dict[str, Any]
 Case = Callable[[Vendor], tuple[Licence, Request]]
-# name: (how it comes about, code, valid, the licence's status, the device's state)
-CASES: dict[str, tuple[Case, str, bool, str, str | None]] = {}
+# name: (how it comes about, code, valid, the licence's status, the device's state, as told)
+CASES: dict[str, tuple[Case, str, bool, str | None, str | None]] = {}
 
 
 def case(
-    code: str, *, valid: bool = False, status: str = "active", device: str | None = None
+    code: str, *, valid: bool = False, status: str | None = "active", device: str | None = None
 ) -> Callable[[Case], Case]:
     def register(arrange: Case) -> Case:
         CASES[arrange.__name__] = (arrange, code, valid, status, device)
@@ -42,7 +42,7 @@ def another_product(vendor: Vendor) -> tuple[Licence, Request]:
     return vendor.licence(), on_device(product="viewer")
 
 
-@case("KEY_REPLACED", device="seated")
+@case("KEY_REPLACED", status=None)
 def key_rotated_away(vendor: Vendor) -> tuple[Licence, Request]:
     licence = vendor.licence()
     seat(vendor, licence)
@@ -161,15 +161,22 @@ def test_a_verdict_has_its_whole_shape(deployment: Deployment, name: str) -> Non
     answer = ask(deployment, licence, request)
 
     body = answer.body
-    assert ["valid", "code", "detail", "checked_at", "nonce", "licence", "device", "proof"] == [
-        *body
-    ]
+    assert [
+        *("valid", "code", "detail", "checked_at", "next_check_at", "nonce"),
+        *("licence", "device", "proof"),
+    ] == [*body]
     assert (code, valid, NONCE) == (body["code"], body["valid"], body["nonce"])
-    assert (status, licence["id"]) == (body["licence"]["status"], body["licence"]["id"])
+    told = body["licence"] or {"status": None, "id": None, "entitlements": []}
+    assert (status, status and licence["id"]) == (told["status"], told["id"])
     assert device_state == (body["device"] and body["device"]["state"])
     claims = proof_in(deployment, answer).claims
     assert (code, valid, NONCE) == (claims["code"], claims["valid"], claims["nonce"])
-    assert (body["licence"]["entitlements"], licence["id"]) == (claims["ent"], claims["sub"])
+    assert (told["entitlements"], licence["id"]) == (claims["ent"], claims["sub"])
+    next_check_at = datetime.fromisoformat(body["next_check_at"])
+    assert int(next_check_at.timestamp()) == claims["nca"] <= claims["exp"]
+    if not valid:
+        checked_at = datetime.fromisoformat(body["checked_at"])
+        assert timedelta(minutes=10) == next_check_at - checked_at
 
 
 def test_every_code_of_the_contract_is_tested() -> None:
@@ -192,6 +199,7 @@ def test_an_unknown_key_tells_nothing(deployment: Deployment, key: str, mistyped
     answer = ask(deployment, {"key": key}, on_device())
 
     detail, checked_at = answer.body.pop("detail"), answer.body.pop("checked_at")
+    next_check_at = answer.body.pop("next_check_at")
     assert {
         "valid": False,
         "code": "NOT_FOUND",
@@ -203,6 +211,9 @@ def test_an_unknown_key_tells_nothing(deployment: Deployment, key: str, mistyped
     } == answer.body
     assert mistyped == detail.startswith("The key is mistyped")
     assert is_utc(checked_at)
+    assert datetime.fromisoformat(checked_at) + timedelta(minutes=10) == datetime.fromisoformat(
+        next_check_at
+    )
 
 
 def test_a_valid_answer_has_every_detail(deployment: Deployment) -> None:

@@ -58,6 +58,39 @@ def test_a_released_device_gives_its_seat_back(deployment: Deployment, vendor: V
     assert "VALID" == deployment.check(licence["key"], "another-fingerprint-1")["code"]
 
 
+def test_a_device_says_which_version_it_runs(deployment: Deployment, vendor: Vendor) -> None:
+    """The last that was said, at once; in the list, in an answer about it, in the export."""
+    licence = vendor.licence(vendor.policy(max_devices=3))
+    path = f"/v1/licences/{licence['id']}/devices"
+    for said in ("4.2.1", "4.3", None):  # within the five minutes in which no check writes
+        asked = {} if said is None else {"version": said}
+        answer = deployment.check(licence["key"], FINGERPRINT, **asked)
+        [told] = {each["version"] for each in devices(vendor, licence)}
+        assert ("VALID", said or "4.3") == (answer["code"], told)
+    deployment.check(licence["key"], "another-fingerprint-1")
+    deployment.pass_time(timedelta(minutes=6))
+    deployment.check(licence["key"], "another-fingerprint-1", version="1" * 64)
+
+    by_hand = vendor.call("POST", path, {"fingerprint": FINGERPRINT}, status=200)
+    blocked = vendor.call("POST", f"{path}/{by_hand['id']}/block")
+    unseen = vendor.call("POST", path, {"fingerprint": "another-fingerprint-2"}, status=201)
+    page = deployment.operator("export-tenant", tenant_id=vendor.tenant_id)
+
+    assert ("4.3", "4.3", None) == tuple(d["version"] for d in (by_hand, blocked, unseen))
+    exported = {each["version"] for each in page["items"] if each["kind"] == "device"}
+    assert {"4.3", "1" * 64, None} == exported
+
+
+@pytest.mark.parametrize("version", ["", "1" * 65, 4, "4.2\x00"])
+def test_a_version_has_bounds(deployment: Deployment, vendor: Vendor, version: object) -> None:
+    """1 to 64 characters that Postgres can store."""
+    sent = {"key": vendor.licence()["key"], "version": version}
+
+    answer = deployment.send("licence_check", sent)
+
+    assert (422, "version") == (answer.status, answer.body["errors"][0]["field"])
+
+
 def test_a_blocked_device_stays_out(deployment: Deployment, vendor: Vendor) -> None:
     """Blocked until it is unblocked, whatever else is done to it; each action twice is one."""
     licence = vendor.licence(vendor.policy(max_devices=1))

@@ -10,10 +10,12 @@ from permit.security.secret_formats import MalformedSecret
 from tests.support.deployment import FUNCTION_OF, ROUTES, Context, Deployment, load_event
 from tests.support.refusals import assert_refused
 
+PAGES = {"home", "docs", "openapi"}
+
 
 @pytest.mark.parametrize("event", FUNCTION_OF)
-def test_query_parameters_are_ignored(deployment: Deployment, event: str) -> None:
-    """A cache-buster or a tracking parameter changes no answer."""
+def test_an_unknown_parameter_is_refused(deployment: Deployment, event: str) -> None:
+    """Where a token is needed, who asks comes first (test_vendor_access). A page takes any."""
     deployment.operator("rotate-token-key")
     plain = load_event(event)
     if event == "tenant_jwks":
@@ -25,11 +27,31 @@ def test_query_parameters_are_ignored(deployment: Deployment, event: str) -> Non
         "queryStringParameters": {"utm": "1", "key": "a,b"},
     }
 
-    statuses = [
-        deployment.invoke(FUNCTION_OF[event], each)["statusCode"] for each in (plain, queried)
-    ]
+    answered, refused = (deployment.invoke(FUNCTION_OF[event], each) for each in (plain, queried))
 
-    assert statuses[0] == statuses[1] < 500
+    if event in PAGES or FUNCTION_OF[event] in ("products", "licences", "team"):
+        assert answered["statusCode"] == refused["statusCode"]
+    else:
+        problem = json.loads(refused["body"])
+        assert (422, "invalid_request") == (refused["statusCode"], problem["code"])
+        assert ["utm", "key"] == [each["field"] for each in problem["errors"]]
+
+
+def test_a_parameter_comes_once(deployment: Deployment) -> None:
+    """Whoever sends two values means one of them; a comma within a value makes it no two."""
+    vendor = deployment.vendor
+    licence = vendor.licence(holder={"name": "Lovelace, Ada"})
+
+    for method in ("GET", "HEAD"):
+        answer = deployment.call(
+            method, "/v1/licences", token=vendor.token, query={"limit": ["1", "1"], "q": ["a", "a"]}
+        )
+        assert 422 == answer.status
+        if method == "GET":
+            assert_refused(answer, "limit", "q")
+    [found] = vendor.call("GET", "/v1/licences", query={"q": "Lovelace, Ada"})["items"]
+
+    assert licence["id"] == found["id"]
 
 
 @pytest.mark.parametrize("event", FUNCTION_OF)

@@ -38,6 +38,7 @@ POLICY: dict[str, Any] = {
     "lease": "P2D",
     "entitlements": ["export"],
     "max_releases": None,
+    "max_new_devices": 7,
     "self_service": False,
     "meters": [{"name": "exports", "limit": None, "period": None}],
 }
@@ -45,7 +46,7 @@ POLICY: dict[str, Any] = {
 NO_TERMS = {
     "licences": {
         *("tenant_id", "id", "product_id", "key_hint", "created_at", "suspended_at"),
-        "revoked_at",
+        *("revoked_at", "term_anchor"),
     },
     "policies": {"tenant_id", "id", "product_id", "created_at"},
 }
@@ -182,6 +183,11 @@ def test_null_takes_a_term_away_or_is_refused(deployment: Deployment, vendor: Ve
                 refused.append(term)
 
     assert ["holder", "starts_at", "entitlements", "metadata"] == refused[:4]
-    assert set(POLICY) - {"duration", "grace", "max_devices", "seat_ttl", "max_releases"} == set(
-        refused[4:]
-    )
+    assert set(POLICY) - {
+        "duration",
+        "grace",
+        "max_devices",
+        "seat_ttl",
+        "max_releases",
+        "max_new_devices",
+    } == set(refused[4:])

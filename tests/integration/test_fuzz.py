@@ -52,7 +52,7 @@ def test_nothing_is_found(tmp_path: Path) -> None:
         )
 
         assert found.returncode == 0, found.stdout[-10_000:] + found.stderr[-2_000:]
-        assert "Selected: 63/63" in found.stdout
+        assert "Selected: 65/65" in found.stdout
 
 
 def access_token(run: Run) -> str:

@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from permit.security.licence_keys import ALPHABET, canonical
-from tests.support.deployment import Deployment
+from tests.support.deployment import FINGERPRINT, Deployment
+from tests.support.proof_reading import claims_of
 from tests.support.sent_statements import sent_statements
 
 HOUR = timedelta(hours=1)
+OTHER = "fingerprint-of-another-machine"
 WRITTEN = {
     "as it was issued": lambda key: key,
     "in lower case": str.lower,
@@ -78,8 +80,59 @@ def test_a_rotated_key_is_replaced_at_once(deployment: Deployment) -> None:
     old_answer, new_answer = deployment.check(licence["key"]), deployment.check(new)
 
     assert ["KEY_REPLACED", "VALID"] == [old_answer["code"], new_answer["code"]]
-    assert licence["id"] == old_answer["licence"]["id"] == new_answer["licence"]["id"]
+    assert licence["id"] == new_answer["licence"]["id"]
     assert device["id"] == new_answer["device"]["id"]
+
+
+@pytest.mark.parametrize("product", [None, "editor", "viewer"])
+def test_a_replaced_key_learns_nothing(deployment: Deployment, product: str | None) -> None:
+    """Whoever has only the old key sees no licence, device or metadata, by no question."""
+    policy = deployment.vendor.policy(entitlements=["export"], meters=[{"name": "m", "limit": 9}])
+    licence = deployment.vendor.licence(
+        policy, metadata={"plan": "gold"}, expires_at="2099-01-01T00:00:00Z", max_devices=1
+    )
+    deployment.check(licence["key"])
+    deployment.vendor.command("rotate-licence-key", licence)
+    asked = {} if product is None else {"product": product}
+
+    answers = [deployment.check(licence["key"], each, **asked) for each in (FINGERPRINT, OTHER)]
+    used = deployment.send("licence_usage", {"key": licence["key"], "meter": "m", **asked}).body
+
+    expected = "PRODUCT_MISMATCH" if product == "viewer" else "KEY_REPLACED"
+    for answer in answers:
+        assert (expected, None, None) == tuple(answer[n] for n in ("code", "licence", "device"))
+        assert "devices" not in answer
+        told = claims_of(answer["proof"])
+        assert ([], None, None) == (told["ent"], told["licence_expires_at"], told["on_expiry"])
+        assert {"ver", "nca", "dev", "nonce"} <= told.keys()
+    names = ("code", "used", "limit", "resets_at")
+    assert (expected, None, None, None) == tuple(used[name] for name in names)
+    told = claims_of(used["proof"])
+    assert (None, None, None) == tuple(told[name] for name in names[1:])
+
+
+@pytest.mark.parametrize("terms", [{}, {"seat_ttl": "P1D"}], ids=["node-locked", "floating"])
+def test_a_lease_outlives_no_overlap(deployment: Deployment, terms: Any) -> None:
+    """The old key's proofs end with its overlap, a usage's too; the new key's are whole."""
+    policy = deployment.vendor.policy(meters=[{"name": "m", "limit": 9}], **terms)
+    licence = deployment.vendor.licence(policy)
+    first = deployment.check(licence["key"])
+    new = deployment.vendor.command("rotate-licence-key", licence, overlap="PT5M")["key"]
+    [(ends_at,)] = deployment.sql(
+        "SELECT extract(epoch FROM max(valid_until))::float8 FROM permit.licence_keys"
+    )
+
+    old_answer, new_answer = (deployment.check(key) for key in (licence["key"], new))
+    usage = {"key": licence["key"], "meter": "m"}
+    used = deployment.send("licence_usage", usage).body
+    full, old_lease, new_lease = (
+        claims_of(answer["proof"]) for answer in (first, old_answer, new_answer)
+    )
+
+    assert int(ends_at) == old_lease["exp"] == claims_of(used["proof"])["exp"]
+    assert old_lease["iat"] < old_lease["nca"] < old_lease["exp"]
+    lease = full["exp"] - full["iat"]
+    assert lease - 5 <= new_lease["exp"] - new_lease["iat"] <= lease
 
 
 def test_an_overlap_lets_both_keys_work(deployment: Deployment) -> None:
@@ -93,7 +146,7 @@ def test_an_overlap_lets_both_keys_work(deployment: Deployment) -> None:
 
     assert ["VALID", "VALID"] == [answer["code"] for answer in within]
     assert ["KEY_REPLACED", "VALID"] == [answer["code"] for answer in after]
-    assert {2} == {answer["licence"]["devices_used"] for answer in (within[1], *after)}
+    assert {2} == {answer["licence"]["devices_used"] for answer in (within[1], after[1])}
 
 
 def test_every_former_key_stays_known(deployment: Deployment) -> None:

@@ -14,6 +14,7 @@ from permit.licences.rows import Licence
 from permit.licences.terms import LicenceRequest
 from tests.support.deployment import Deployment, Vendor
 from tests.support.racing import acting, held_up, race
+from tests.support.refusals import assert_refused
 
 FIELDS = {
     *("id", "key_hint", "product", "policy_id", "holder", "status", "starts_at", "expires_at"),
@@ -169,6 +170,16 @@ def test_a_batch_is_issued_not_at_all(deployment: Deployment, vendor: Vendor) ->
     assert [] == vendor.call("GET", "/v1/licences")["items"]
 
 
+def test_a_batch_tells_twenty_of_its_faults(vendor: Vendor) -> None:
+    """As every refusal: what is wrong beyond them is not told."""
+    orders = [{"policy_id": "00000000-0000-0000-0000-000000000000"}] * 21
+
+    refused = vendor.call("POST", "/v1/licences/batch", {"licences": orders}, status=422)
+
+    fields = [error["field"] for error in refused["errors"]]
+    assert [f"licences.{n}.policy_id" for n in range(20)] == fields
+
+
 def test_a_licence_is_looked_up_by_its_key(deployment: Deployment, vendor: Vendor) -> None:
     """However it is written, and by a replaced key too; never by another vendor."""
     issued = issue(vendor)
@@ -178,9 +189,12 @@ def test_a_licence_is_looked_up_by_its_key(deployment: Deployment, vendor: Vendo
     found = vendor.call(
         "POST", "/v1/licences/lookup", {"key": issued["key"].lower().replace("-", " ")}
     )
-    for key, vendor_asking in ((issued["key"], other), ("nonsense", vendor)):
-        vendor_asking.call("POST", "/v1/licences/lookup", {"key": key}, status=404)
+    told = [
+        vendor_asking.call("POST", "/v1/licences/lookup", {"key": key}, status=404)["mistyped"]
+        for key, vendor_asking in ((issued["key"], other), ("nonsense", vendor))
+    ]
 
+    assert [False, True] == told
     assert issued["id"] == found["id"]
     assert "key" not in found
 
@@ -470,6 +484,24 @@ def test_a_rotated_key_may_overlap(deployment: Deployment, vendor: Vendor) -> No
     assert "KEY_REPLACED" == deployment.check(issued["key"])["code"]
 
 
+def test_a_rotation_ends_the_keys_of_an_overlap_too(deployment: Deployment, vendor: Vendor) -> None:
+    """Whoever is to lose the licence knows them as well; a shorter overlap stays as it is."""
+    issued = issue(vendor)
+    rotated = act(vendor, issued, "rotate-key", overlap="P30D")
+    act(vendor, issued, "rotate-key", overlap="P1D")
+    assert "VALID" == deployment.check(issued["key"])["code"]
+    deployment.pass_time(timedelta(days=1))
+    assert "KEY_REPLACED" == deployment.check(issued["key"])["code"]
+    assert "KEY_REPLACED" == deployment.check(rotated["key"])["code"]
+
+    other = issue(vendor)
+    act(vendor, other, "rotate-key", overlap="P1D")
+    last = act(vendor, other, "rotate-key", overlap="P30D")
+    deployment.pass_time(timedelta(days=2))
+    assert "KEY_REPLACED" == deployment.check(other["key"])["code"]
+    assert "VALID" == deployment.check(last["key"])["code"]
+
+
 @pytest.fixture
 def catalogue(vendor: Vendor) -> dict[str, dict[str, Any]]:
     """Licences that differ in what they are found by."""
@@ -556,6 +588,52 @@ def test_a_bad_filter_is_refused(
     answer = deployment.call("GET", "/v1/licences", query=query, token=vendor.token)
 
     assert (422, field) == (answer.status, answer.body["errors"][0]["field"])
+
+
+@pytest.mark.parametrize(
+    "email", ["ada", "ada@", "@example.com", "a@b@c", "a b@c.org", "a\x00@c.org", "a@" + "c" * 253]
+)
+def test_a_holders_email_looks_like_one(deployment: Deployment, vendor: Vendor, email: str) -> None:
+    """At issue, in a batch and in a change; as everybody's email does."""
+    policy, token = vendor.policy(), vendor.token
+    licence = issue(vendor, policy)
+    order = {"policy_id": policy, "holder": {"email": email}}
+
+    issued = deployment.call("POST", "/v1/licences", order, token=token)
+    batch = deployment.call("POST", "/v1/licences/batch", {"licences": [order]}, token=token)
+    path = f"/v1/licences/{licence['id']}"
+    changed = deployment.call("PATCH", path, {"holder": {"email": email}}, token=token)
+
+    assert_refused(issued, "holder.email")
+    assert_refused(batch, "licences.0.holder.email")
+    assert_refused(changed, "holder.email")
+
+
+def test_a_holders_email_is_kept_as_it_was_meant(vendor: Vendor) -> None:
+    """Without what a copy brought along; upper and lower case stay."""
+    issued = issue(vendor, holder={"email": "  Ada.Lovelace+home@xn--bcher-kva.example\u200b\n"})
+
+    assert "Ada.Lovelace+home@xn--bcher-kva.example" == issued["holder"]["email"]
+
+
+def test_an_older_holder_may_have_any_email(deployment: Deployment, vendor: Vendor) -> None:
+    """The licence is read, listed, changed, renewed, exported, and the email can be put right."""
+    licence = issue(vendor, vendor.policy(duration="P1Y"), holder=HOLDER)
+    path = f"/v1/licences/{licence['id']}"
+    deployment.sql("UPDATE permit.licences SET holder_email = 'see her card'")
+
+    read = vendor.call("GET", path)
+    listed = vendor.call("GET", "/v1/licences", query={"q": "ada"})["items"]
+    changed = vendor.call("PATCH", path, {"notes": "pays late", "holder": {"name": "Ada"}})
+    act(vendor, licence, "renew")
+    exported = deployment.operator("export-tenant", tenant_id=vendor.tenant_id)["items"]
+
+    assert [read] == listed
+    assert HOLDER | {"email": "see her card"} == read["holder"]
+    assert HOLDER | {"email": "see her card", "name": "Ada"} == changed["holder"]
+    assert "see her card" in [each.get("holder_email") for each in exported]
+    right = vendor.call("PATCH", path, {"holder": {"email": "ada@example.com"}})
+    assert "ada@example.com" == right["holder"]["email"]
 
 
 def test_a_holder_is_found_by_an_index(

@@ -249,7 +249,7 @@ def test_a_takeover_by_link_leaves_its_trace(people: People) -> None:
         used["actor"]["id"],
         used["address"],
     )
-    assert {"password_hash": {}} == used["changes"]
+    assert {"password": {}} == used["changes"]
     assert {people.user["id"]} == {made["subject"]["id"], used["subject"]["id"]}
     mine = people.events(actor=people.admin_id)
     assert {"users.reset-password", "users.use-password-reset"} <= {e["action"] for e in mine}
@@ -269,7 +269,7 @@ def test_an_invitation_is_one_event_and_its_acceptance_another(people: People) -
         ("users.invite", "user", owner),
         ("users.invite", "user", people.admin_id),
     ] == [(e["action"], e["actor"]["kind"], e["actor"]["id"]) for e in told]
-    assert [{"password_hash": {}}, {"link": {}}] == [e["changes"] for e in told[:2]]
+    assert [{"password": {}}, {"link": {}}] == [e["changes"] for e in told[:2]]
     assert {"email", "role"} == set(told[2]["changes"])
 
 

@@ -303,6 +303,27 @@ def test_an_office_with_second_factors_does_too(deployment: Deployment) -> None:
     assert ["mfa_required"] * 55 == statuses
 
 
+def test_a_first_step_is_no_guess_at_a_known_place(deployment: Deployment) -> None:
+    """A right password is taken back there too, and so is a proof of self that lacks its code."""
+    token = attempt(deployment, EMAIL, PASSWORD).body["access_token"]
+    deployment.sql(
+        """
+        UPDATE permit.users
+           SET totp_sealed = '', totp_master_version = '1', totp_confirmed_at = now()
+        """
+    )
+
+    logins = [attempt(deployment, EMAIL, PASSWORD) for _ in range(12)]
+    proofs = [
+        deployment.call("POST", "/v1/login/elevate", {"password": PASSWORD}, token=token)
+        for _ in range(12)
+    ]
+
+    assert {"mfa_required"} == {answer.body["code"] for answer in logins}
+    assert {(422, "code")} == {(a.status, a.body["errors"][0]["field"]) for a in proofs}
+    assert [] == deployment.sql("SELECT * FROM permit.login_throttle WHERE attempts > 0")
+
+
 def test_successes_at_one_moment_are_no_guesses(deployment: Deployment) -> None:
     """Forty people behind one address at once: all are let in, and nothing stays counted."""
     secrets = login_secrets(deployment)

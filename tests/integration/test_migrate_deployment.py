@@ -120,6 +120,19 @@ def version(empty: dict[str, Any]) -> int | None:
         return row[0] if row else None
 
 
+@pytest.mark.parametrize("character", ["x", '"', "漢", "😀"], ids=ascii)
+def test_an_answer_is_short_enough_for_cloudformation(bucket: Bucket, character: str) -> None:
+    """It reads 4,096 bytes, and a longer answer as none."""
+    names = ("StackId", "RequestId", "LogicalResourceId")
+    request = {"ResponseURL": bucket.url, **dict.fromkeys(names, "x" * 200)}
+
+    custom_resources.answer(request, physical_id="permit-schema", failure=character * 5_000)
+
+    [answer] = bucket.answers
+    assert 1_000 <= len(json.dumps(answer)) <= 4_096
+    assert {character} == set(answer["Reason"])
+
+
 @pytest.mark.parametrize("kind", ["Create", "Update"])
 def test_schema_is_made_and_cloudformation_is_told(
     resource: Resource, empty: dict[str, Any], kind: str

@@ -2,11 +2,13 @@
 
 import base64
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from tests.support.deployment import Deployment, Vendor
+from tests.support.refusals import assert_refused
 
 DEFAULTS = {
     "name": "Standard",
@@ -172,6 +174,101 @@ def test_only_an_unused_policy_is_deleted(deployment: Deployment, vendor: Vendor
 
     assert (404, "not_found") == (again.status, again.body["code"])
     assert (409, "policy_in_use") == (refused.status, refused.body["code"])
+
+
+def test_a_change_of_a_policy_says_why(vendor: Vendor) -> None:
+    """In the event of the change; the reason is no term."""
+    policy = vendor.policy()
+    body = {"max_devices": 2, "reason": "two were promised"}
+
+    vendor.call("PATCH", f"/v1/policies/{policy}", body)
+
+    query = {"subject": policy, "action": "policies.change"}
+    [event] = vendor.call("GET", "/v1/audit-events", query=query)["items"]
+    assert "two were promised" == event["reason"]
+    assert {"max_devices": {"from": None, "to": 2}} == event["changes"]
+
+
+def test_a_change_of_a_policy_is_tried(deployment: Deployment, vendor: Vendor) -> None:
+    """It says what would be touched by which terms, and changes nothing."""
+    policy = vendor.policy(name="Team", max_devices=3, seat_ttl="P1D")
+    path = f"/v1/policies/{policy}"
+    devices = {None: 3, 2: 2, "unlimited": 3, 5: 1}
+    for own_limit, count in devices.items():
+        licence = vendor.licence(policy, max_devices=own_limit)
+        for number in range(count):
+            assert deployment.check(licence["key"], f"fingerprint-number-{number}")["valid"]
+    vendor.licence(vendor.policy(max_devices=9))
+    before, told = vendor.call("GET", path), vendor.call("GET", "/v1/audit-events")
+    rows = deployment.sql("SELECT revision, facts::text FROM permit.policies")
+
+    tried = vendor.call("PATCH", path, {"max_devices": 1, "dry_run": True, "reason": "dearer"})
+    tolerant = vendor.call("PATCH", path, {"max_devices": 1, "overage": 1, "dry_run": True})
+    as_it_is = vendor.call("PATCH", path, {"dry_run": True})
+    deployment.pass_time(timedelta(hours=2))
+    leased = vendor.call("PATCH", path, {"seat_ttl": "PT1H", "dry_run": True})
+    deployment.pass_time(timedelta(hours=22, minutes=1))
+    lapsed = vendor.call("PATCH", path, {"seat_ttl": "PT1H", "dry_run": True})
+
+    def reach(answer: dict[str, Any]) -> tuple[int, ...]:
+        names = ("licences", "seats", "licences_over_limit", "seats_over_limit")
+        return tuple(answer[name] for name in names)
+
+    # Only the licence without a limit of its own, and three devices, follows the policy's.
+    assert (4, 9, 1, 2) == reach(tried)
+    assert (4, 9, 1, 1) == reach(tolerant)
+    assert (4, 9, 0, 0) == reach(as_it_is)
+    # A seat waits for the proof that it was given under the longer seat_ttl.
+    assert (4, 9, 0, 0) == reach(leased)
+    assert (4, 0, 0, 0) == reach(lapsed)
+    assert (True, True) == (tried["dry_run"], tried["is_complete"])
+    assert before | {"max_devices": 1} == tried["policy"]
+    assert before == as_it_is["policy"] == vendor.call("GET", path)
+    assert told == vendor.call("GET", "/v1/audit-events")
+    assert rows == deployment.sql("SELECT revision, facts::text FROM permit.policies")
+
+
+def test_a_policy_of_many_licences_is_tried_in_part(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It counts so many, and says that there are more."""
+    policy = vendor.policy()
+    for _ in range(3):
+        vendor.licence(policy)
+    answers = []
+    for most in (2, 3, 4):
+        monkeypatch.setattr("permit.licences.queries.policies._MOST_COUNTED", most)
+        tried = vendor.call("PATCH", f"/v1/policies/{policy}", {"name": "X", "dry_run": True})
+        answers.append((tried["licences"], tried["is_complete"]))
+
+    assert [(2, False), (3, True), (3, True)] == answers
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"device_required": False}, "device_required"),
+        ({"overage": -1}, "overage"),
+        ({"unknown": 1}, "unknown"),
+        ({"dry_run": "yes"}, "dry_run"),
+    ],
+    ids=str,
+)
+def test_a_try_is_refused_as_the_change_would_be(
+    deployment: Deployment, vendor: Vendor, change: dict[str, Any], field: str
+) -> None:
+    """The same problem, to the letter."""
+    policy = vendor.policy()
+    vendor.licence(policy, max_devices=2)
+    path = f"/v1/policies/{policy}"
+
+    answers = [
+        deployment.call("PATCH", path, {**more, **change}, token=vendor.token)
+        for more in ({}, {"dry_run": True})
+    ]
+
+    assert_refused(answers[1], field)
+    assert answers[0].text == answers[1].text
 
 
 def test_policies_are_listed_by_product(vendor: Vendor) -> None:

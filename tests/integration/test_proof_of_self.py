@@ -201,7 +201,39 @@ def test_only_who_is_signed_in_elevates(
     answer = elevate(deployment, token, password=vendor.password)
 
     assert (401, "not_authenticated") == (answer.status, answer.body["code"])
-    assert "Bearer" == answer.headers["www-authenticate"]
+    challenge = answer.headers["www-authenticate"]
+    if token is None:
+        assert "Bearer" == challenge
+    else:
+        assert challenge.startswith('Bearer error="invalid_token", error_description="The access')
+
+
+def test_an_expired_token_is_told_so(deployment: Deployment, vendor: Vendor) -> None:
+    """Here and at every operation, because there is a cure; one that was never ours is not."""
+    signer = keys(deployment).keys[-1]
+    held = TokenKeys(keys=(replace(signer, signs_from=signer.signs_from - timedelta(hours=1)),))
+    older = claims(deployment, aged(deployment, vendor.token, timedelta(hours=1)))
+    now = datetime.now(UTC)
+    expired, old = (
+        access_tokens.issue(held, older, issuer=HOST, now=now - access_tokens.LIFETIME + left)
+        for left in (timedelta(), timedelta(minutes=1))
+    )
+    altered = f"{expired[:-8]}AAAAAAAA"
+
+    for answer in (
+        elevate(deployment, expired, password=vendor.password),
+        deployment.call("GET", "/v1/products", token=expired),
+    ):
+        assert (401, "not_authenticated") == (answer.status, answer.body["code"])
+        assert "/v1/login/refresh" in answer.body["detail"]
+        assert (
+            'Bearer error="invalid_token", error_description="The access token has expired"'
+            == answer.headers["www-authenticate"]
+        )
+    refused = deployment.call("GET", "/v1/products", token=altered)
+    assert (401, "not_authenticated") == (refused.status, refused.body["code"])
+    assert "expired" not in refused.text + refused.headers["www-authenticate"]
+    vendor.call("GET", "/v1/products", token=old)
 
 
 def test_an_ended_session_elevates_no_more(deployment: Deployment, vendor: Vendor) -> None:

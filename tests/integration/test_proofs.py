@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -36,7 +36,9 @@ def test_a_proof_agrees_with_the_answer(deployment: Deployment) -> None:
     policy = deployment.vendor.policy(duration="P1Y", lease="P3D", entitlements=["export"])
     licence = deployment.vendor.licence(policy)
 
-    answer = deployment.check(licence["key"], product="editor", nonce="n")
+    answer = deployment.check(
+        licence["key"], product="editor", nonce="n", version_date="2026-11-22"
+    )
     header, claims = proof_of(deployment, answer)
 
     checked_at = int(datetime.fromisoformat(answer["checked_at"]).timestamp())
@@ -57,6 +59,8 @@ def test_a_proof_agrees_with_the_answer(deployment: Deployment) -> None:
         "ent": ["export"],
         "licence_expires_at": answer["licence"]["expires_at"],
         "on_expiry": "block",
+        "ver": "2026-11-22",
+        "nca": int(datetime.fromisoformat(answer["next_check_at"]).timestamp()),
         "nonce": "n",
     } == claims
 
@@ -93,6 +97,58 @@ def test_a_floating_lease_ends_with_the_seat(
     last_seen_at = datetime.fromisoformat(answer["device"]["last_seen_at"]).timestamp()
     assert int(last_seen_at + 1200) == claims["exp"]
     assert (first or due) == (claims["exp"] - claims["iat"] >= 1199)
+
+
+DAYS = 86_400
+LEASES: dict[str, tuple[dict[str, Any], dict[str, Any], int]] = {
+    "perpetual: the lease": ({}, {}, 7 * DAYS),
+    "the term's end does not cap": ({"grace": "P30D"}, {"days": 1}, 7 * DAYS),
+    "block: the end of grace caps": ({"grace": "P1D"}, {"days": 1}, 2 * DAYS),
+    "block: the end caps without grace": ({}, {"days": 1}, 1 * DAYS),
+    "in grace": ({"grace": "P3D"}, {"days": -1}, 2 * DAYS),
+    "allow: nothing caps": ({"on_expiry": "allow", "grace": "P1D"}, {"days": 1}, 7 * DAYS),
+    "maintain: nothing caps": ({"on_expiry": "maintain", "grace": "P1D"}, {"days": 1}, 7 * DAYS),
+    "allow, long expired": ({"on_expiry": "allow"}, {"days": -30}, 7 * DAYS),
+    "floating: its seat's end caps": ({"seat_ttl": "PT50M"}, {}, 50 * 60),
+    "floating, expiring sooner": ({"seat_ttl": "P3D", "grace": "P1D"}, {"days": 1}, 2 * DAYS),
+    "floating, a longer seat than lease": ({"seat_ttl": "P30D"}, {}, 7 * DAYS),
+}
+
+
+@pytest.mark.parametrize("name", LEASES)
+def test_a_lease_ends_with_what_it_stands_on(deployment: Deployment, name: str) -> None:
+    """With the policy's lease, or before that with the licence or the seat; twice the same."""
+    terms, ends, seconds = LEASES[name]
+    now = datetime.now(UTC)
+    own: dict[str, str] = {}
+    if ends:
+        own["starts_at"] = (now - timedelta(days=100)).isoformat()
+        own["expires_at"] = (now + timedelta(**ends)).isoformat()
+    licence = deployment.vendor.licence(deployment.vendor.policy(**terms), **own)
+
+    leases = [proof_of(deployment, deployment.check(licence["key"])).claims for _ in range(2)]
+
+    for claims in leases:
+        assert claims["valid"]
+        assert seconds - 10 <= claims["exp"] - claims["iat"] <= seconds
+        assert claims["iat"] < claims["nca"] < claims["exp"]
+
+
+@pytest.mark.parametrize(
+    ("said", "day"),
+    [(None, None), ("2026-11-22", "2026-11-22"), ("2026-11-22T23:30:00-01:00", "2026-11-23")],
+)
+def test_a_proof_names_the_build_that_was_asked_about(
+    deployment: Deployment, said: str | None, day: str | None
+) -> None:
+    """A program compares it with its own day: one covered build's proof serves no later one."""
+    licence = deployment.vendor.licence(deployment.vendor.policy(on_expiry="maintain"))
+    asked = {"version_date": said}
+
+    checked = deployment.check(licence["key"], **asked)
+    used = deployment.send("licence_usage", {"key": licence["key"], "meter": "m", **asked}).body
+
+    assert [day, day] == [proof_of(deployment, each).claims["ver"] for each in (checked, used)]
 
 
 def test_another_tenant_s_keys_do_not_verify(deployment: Deployment) -> None:

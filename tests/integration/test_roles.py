@@ -7,8 +7,8 @@ from tests.support.deployment import Deployment, connected
 
 DOORS = {
     "permit_check": {
-        *("check_key", "claim_seat_by_key", "release_device", "count_usage"),
-        *("check_licence", "claim_seat"),  # as the release before calls them
+        *("check_key", "claim_seat_by_key", "release_seat", "count_usage"),
+        *("check_licence", "claim_seat", "release_device"),  # as the release before calls them
     },
     "permit_login": {
         *("admit_password", "take_back_attempt", "open_session", "admit_code"),
@@ -19,14 +19,16 @@ DOORS = {
         *("admit_second_factor", "begin_verified_session"),
     },
     "permit_public": {"health", "list_proof_keys"},
-    "permit_sweep": {"sweep", "sweep_vendor"},
+    "permit_sweep": {"sweep", "sweep_vendor", "list_holders_to_fold", "keep_folded_holders"},
     "permit_vendor": {
-        *("enter_with_token", "enter_with_api_key", "claim_answer", "keep_answer", "seat_device"),
+        *("enter_with_token", "enter_with_api_key", "seat_device"),
+        *("claim_sealed_answer", "keep_answer"),
         *("change_member", "find_link", "redeem_link", "admit_own_password"),
         *("replace_own_password", "confirm_second_factor", "remove_second_factor"),
         "require_second_factor",
         # As the version before calls them.
         *("enter", "use_link", "admit_proof_of_self", "change_own_password"),
+        "claim_answer",
     },
     "permit_operator": {
         *("enter_by_command", "find_account", "seat_device", "remove_second_factor"),
@@ -38,12 +40,14 @@ DOORS = {
 FUNCTIONS = {
     "permit_vendor": {
         *("clock", "current_tenant", "is_duration", "seat_limit", "licence_status", "seats_used"),
-        *("has_lapsed", "device_state", "last_checked_at", "replace_licence_key"),
-        *("meters_of", "period_at"),
+        *("seen_lag", "seat_lapses_at", "has_lapsed", "is_seat_free", "device_state"),
+        *("last_checked_at", "replace_licence_key"),
+        *("meters_of", "period_at", "later", "renewed_term", "moved_term"),
     },
     "permit_operator": {
         *("clock", "current_tenant", "is_duration", "seat_limit", "licence_status", "seats_used"),
-        *("has_lapsed", "device_state", "last_checked_at", "replace_licence_key"),
+        *("seen_lag", "seat_lapses_at", "has_lapsed", "is_seat_free", "device_state"),
+        *("last_checked_at", "replace_licence_key", "later", "renewed_term", "moved_term"),
     },
 }
 WRITES = {"SELECT", "INSERT", "UPDATE"}

@@ -12,6 +12,7 @@ from tests.support.deployment import FINGERPRINT, Deployment
 from tests.support.facts import DAY, NOW, STATUS, TICK
 
 HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
 SHARED = Path(permit.__file__).parent
 
 
@@ -97,8 +98,11 @@ def test_a_seat_is_kept_alive_while_the_licence_is_in_force(
 
 
 LAPSED = {
-    "just before": (NOW - HOUR + TICK, HOUR, False),
-    "at the instant": (NOW - HOUR, HOUR, True),
+    "after seat_ttl": (NOW - HOUR, HOUR, False),
+    "just before": (NOW - HOUR - 5 * MINUTE + TICK, HOUR, False),
+    "at the instant": (NOW - HOUR - 5 * MINUTE, HOUR, True),
+    "short, just before": (NOW - 5 * MINUTE + TICK, 4 * MINUTE, False),
+    "short, at the instant": (NOW - 5 * MINUTE, 4 * MINUTE, True),
     "long after": (NOW - 30 * DAY, HOUR, True),
     "not floating": (NOW - 30 * DAY, None, False),
     "no device": (None, HOUR, False),
@@ -107,14 +111,16 @@ LAPSED = {
 
 @pytest.mark.parametrize("name", LAPSED)
 def test_a_seat_lapses_once_it_was_not_used_for_seat_ttl(deployment: Deployment, name: str) -> None:
-    """A device in another state keeps it."""
+    """Since the latest check that last_seen_at may stand for. Other states stay as they are."""
     last_seen_at, seat_ttl, has_lapsed = LAPSED[name]
 
     [(found, seated, *others)] = deployment.sql(
         """
         SELECT permit.has_lapsed(l, t, n),
-               permit.device_state('seated', l, t, n), permit.device_state('blocked', l, t, n),
-               permit.device_state('released', l, t, n), permit.device_state(NULL, l, t, n)
+               permit.device_state('seated', l, NULL, NULL, t, n),
+               permit.device_state('blocked', l, NULL, NULL, t, n),
+               permit.device_state('released', l, NULL, NULL, t, n),
+               permit.device_state(NULL, l, NULL, NULL, t, n)
           FROM (SELECT %s::timestamptz, %s::interval, %s::timestamptz) AS given (l, t, n)
         """,
         last_seen_at,
@@ -134,6 +140,49 @@ def test_when_a_seat_has_lapsed_is_said_once() -> None:
     assert 1 == sum(len(said.findall(path.read_text("utf-8"))) for path in files)
 
 
+GIVEN_BACK = {
+    "not yet": ({"free_at": NOW + TICK}, "seated"),
+    "at the instant": ({"free_at": NOW}, "released"),
+    "lapsed before that": ({"free_at": NOW + DAY, "seen_at": NOW - DAY}, "released"),
+    "lapsed, with a proof that is still good": (
+        {"seen_at": NOW - DAY, "leased_until": NOW + TICK}, "seated"),
+    "lapsed, with a proof that has ended": ({"seen_at": NOW - DAY, "leased_until": NOW}, "lapsed"),
+    "not lapsed, with a proof that has ended": ({"leased_until": NOW - DAY}, "seated"),
+    "node-locked": ({"seat_ttl": None, "seen_at": NOW - DAY, "leased_until": NOW}, "seated"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GIVEN_BACK)
+def test_a_seat_waits_for_its_last_proof(deployment: Deployment, name: str) -> None:
+    """Given back it is free when that was said; else when it has lapsed and its proofs ended."""
+    given, state = GIVEN_BACK[name]
+    row = {"seen_at": NOW, "leased_until": None, "free_at": None, "seat_ttl": HOUR, **given}
+
+    [(found,)] = deployment.sql(
+        "SELECT permit.device_state('seated', %s, %s, %s, %s::interval, %s)",
+        *(row[column] for column in ("seen_at", "leased_until", "free_at", "seat_ttl")),
+        NOW,
+    )
+
+    assert state == found
+
+
+def test_no_month_is_too_short_for_a_seat(deployment: Deployment) -> None:
+    """Since each check that last_seen_at may stand for seat_ttl passes first, on every day."""
+    early = deployment.sql(
+        """
+        SELECT seen_at, lag, ttl
+          FROM generate_series('2027-12-25Z'::timestamptz, '2029-03-05Z', '1 hour') AS s (seen_at),
+               unnest('{P1M,P3M,P1Y,P1M2D,P30D,PT20M,PT10S,PT2S}'::interval[]) AS ttl,
+               unnest('{0,0.5,0.999}'::float8[]) AS part,
+               LATERAL (SELECT part * permit.seen_lag(ttl)) AS lagging (lag)
+         WHERE permit.seat_lapses_at(seen_at, ttl) < seen_at + lag + ttl
+        """
+    )
+
+    assert [] == early
+
+
 def test_the_planner_sees_into_the_rules(deployment: Deployment) -> None:
     """Live seats are found by their own index, and no function is called for each row."""
     with deployment.server.connect(deployment.database) as connection:
@@ -150,5 +199,5 @@ def test_the_planner_sees_into_the_rules(deployment: Deployment) -> None:
     plan = "\n".join(line for (line,) in rows)
 
     assert "devices_seats" in plan
-    assert "has_lapsed" not in plan
+    assert not re.search(r"has_lapsed|is_seat_free|seat_lapses_at|seen_lag", plan)
     assert "Function Scan" not in plan

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,7 +25,7 @@ PASSWORD = "tests-only"
 def command(module: str, folder: Path, *words: str, **variables: str) -> tuple[int, str, str]:
     """A command that ends by itself: its status, output, and what it complains of."""
     result = subprocess.run(
-        [sys.executable, "-m", f"local.{module}", *words],
+        [sys.executable, "-m", "local", module, *words],
         cwd=ROOT,
         env=environment(folder, **variables),
         check=False,
@@ -67,12 +69,54 @@ def test_the_first_run_makes_a_demo_whose_three_commands_work(tmp_path: Path) ->
             assert {0o600} == {file.stat().st_mode & 0o777 for file in run.folder.glob(private)}
 
 
+TOUR = (ROOT / "docs" / "vendor.md").read_text(encoding="utf-8")
+AUTHENTICATOR = """
+totp() { "$PYTHON" -c "from tests.support.authenticator import code
+print(code('$(jq -r .secret enrolment)', steps=$1))"; }
+"""
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
+def test_the_commands_of_the_tour_work_as_they_stand(tmp_path: Path) -> None:
+    """Pasted into one shell in their order, with the password and an authenticator's codes."""
+    commands = AUTHENTICATOR + "\n".join(re.findall(r"```sh\n(.+?)```", TOUR, re.DOTALL))
+    for shown, typed in (
+        ("password='…'", "password=$PASSWORD"),
+        ("url=http://127.0.0.1:8000", "url=$URL"),
+        ("me/second-factor | jq", "me/second-factor | tee enrolment | jq"),
+        ("""'{"code": "123456"}'""", '"{\\"code\\": \\"$(totp -1)\\"}"'),
+        ('\\"123456\\"', '\\"$(totp 0)\\"'),
+    ):
+        assert commands.count(shown) == 1, shown
+        commands = commands.replace(shown, typed)
+    refused = 'token=wrong; id=$(ask GET /v1/tenants/me | jq -r .id); echo "[$id]"'
+
+    with running(tmp_path / "tour") as run:
+        facts = {"URL": run.facts["base_url"], "PASSWORD": run.facts["password"]}
+        result = subprocess.run(
+            ["bash", "-c", f"set -e -o pipefail\n{commands}\nset +e\n{refused}"],
+            cwd=tmp_path,
+            env=os.environ | facts | {"PYTHON": sys.executable, "PYTHONPATH": str(ROOT)},
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+        )
+
+    assert result.stdout.endswith("\n[]\n"), result.stdout + result.stderr
+    curls, problem = result.stderr.splitlines()
+    assert ("curl: (22)", 401) == (curls[:10], json.loads(problem)["status"])
+    assert "null" not in re.findall(r"^\S+$", result.stdout, re.MULTILINE)
+
+
 def test_starting_again_keeps_the_data_and_the_facts(used: Path) -> None:
     before = json.loads((used / "demo.json").read_text())
 
     with running(used) as run:
         assert run.facts | {"base_url": ""} == before | {"base_url": ""}
         assert run.facts["base_url"] in run.output
+        # Nothing before the welcome that could look like a failure.
+        assert run.output.startswith("Starting ...\n\nPermit is running at ")
         assert run.paste()[1]["token_type"] == "Bearer"
 
 

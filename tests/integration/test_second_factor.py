@@ -251,20 +251,32 @@ def test_helping_a_colleague_ends_their_sessions(deployment: Deployment, vendor:
 
 
 def test_a_tenant_may_require_one_of_all(deployment: Deployment, vendor: Vendor) -> None:
-    """Who has none can enrol one and nothing else, in the session that is open already."""
+    """Who has none can enrol one and nothing else, in the session that is open already.
+
+    But whoever requires it has one: nobody shuts themself out.
+    """
     token, key = vendor.colleague("admin"), vendor.api_key("admin")
     assert {"required": False} == vendor.call("GET", "/v1/users/second-factor")
     rule = {"required": True}
     vendor.call("PATCH", "/v1/users/second-factor", rule, token=token, status=403)
-    assert rule == vendor.call("PATCH", "/v1/users/second-factor", rule)
+    shut_out = vendor.call("PATCH", "/v1/users/second-factor", rule, status=409)
+    secret = vendor.call("POST", PATH)["secret"]
+    unconfirmed = vendor.call("PATCH", "/v1/users/second-factor", rule, status=409)
+    vendor.call("POST", f"{PATH}/confirm", {"code": code(secret, steps=-1)})
+    elevated = vendor.elevated(code=code(secret))
+    assert rule == vendor.call("PATCH", "/v1/users/second-factor", rule, token=elevated)
+    vendor.call("GET", "/v1/products")
 
     refused = deployment.call("GET", "/v1/products", token=token)
     vendor.call("GET", "/v1/products", token=key)
     me = vendor.call("GET", "/v1/users/me", token=token)
+    assert vendor.call("GET", "/v1/tenants/me", token=token)["requires_second_factor"]
     secret = vendor.call("POST", PATH, token=token)["secret"]
     vendor.call("POST", f"{PATH}/confirm", {"code": code(secret)}, token=token)
     vendor.call("GET", "/v1/products", token=token)
 
+    for each in (shut_out, unconfirmed):
+        assert "own_second_factor_missing" == each["code"]
     assert (403, "second_factor_missing") == (refused.status, refused.body["code"])
     assert not me["has_second_factor"]
     [event] = vendor.call(

@@ -38,9 +38,9 @@ def test_seats_lapse(deployment: Deployment) -> None:
     locked = vendor.licence(vendor.policy(max_devices=2))
     for key in (floating["key"], locked["key"]):
         deployment.check(key, "fingerprint-number-1")
-    deployment.pass_time(timedelta(minutes=6))
+    deployment.pass_time(timedelta(minutes=7))
     deployment.check(floating["key"], "fingerprint-number-2")
-    deployment.pass_time(timedelta(minutes=6))
+    deployment.pass_time(timedelta(minutes=7))
 
     counts = sweep(deployment)
 
@@ -103,13 +103,111 @@ def test_a_locked_seat_is_left_for_next_time(deployment: Deployment) -> None:
     vendor = deployment.vendor
     licence = vendor.licence(vendor.policy(seat_ttl="PT10M", max_devices=1))
     deployment.check(licence["key"])
-    deployment.pass_time(timedelta(minutes=11))
+    deployment.pass_time(timedelta(minutes=13))
 
     with deployment.server.connect(deployment.database) as holder, holder.transaction():
         holder.execute("SELECT 1 FROM permit.devices FOR UPDATE")
         held = sweep(deployment)
 
     assert (0, 1) == (held["seats_lapsed"], sweep(deployment)["seats_lapsed"])
+
+
+def folded(deployment: Deployment) -> dict[str, list[str | None]]:
+    rows = deployment.sql(
+        """
+        SELECT id::text, holder_name_folded, holder_email_folded, holder_reference_folded
+          FROM permit.licences
+        """
+    )
+    return {licence: texts for licence, *texts in rows}
+
+
+def forget_folding(deployment: Deployment) -> None:
+    """As on the day of the upgrade: holders folded as Postgres does in the C locale."""
+    deployment.sql(
+        """
+        UPDATE permit.licences
+           SET holder_name_folded = lower(holder_name COLLATE "C"),
+               holder_email_folded = lower(holder_email COLLATE "C"),
+               holder_reference_folded = lower(holder_reference COLLATE "C")
+        """
+    )
+    nothing = "00000000-0000-0000-0000-000000000000"
+    deployment.sql("INSERT INTO permit.holder_folding VALUES (%s, %s)", nothing, nothing)
+
+
+def test_holders_are_folded_anew_once(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In pieces, each going on where the last one ended; then there is nothing left to do."""
+    sweep(deployment)
+    vendor = deployment.vendor
+    holders: list[dict[str, str]] = [
+        {"name": "İstanbul A.Ş.", "reference": "ÄÖÜ"},
+        {"name": "Ann", "email": "Ann@Example.com"},
+        {"email": "ÖDÖN@example.com"},
+        {},
+        {"name": "Straße", "reference": "A\u030angstro\u0308m"},
+    ]
+    policy = vendor.policy()
+    licences = [vendor.licence(policy, holder=holder)["id"] for holder in holders]
+    expected = folded(deployment)
+    forget_folding(deployment)
+    revisions = "SELECT id::text, revision FROM permit.licences"
+    before = dict(deployment.sql(revisions))
+    monkeypatch.setattr("permit.upkeep._BATCH", 2)
+    monkeypatch.setattr("permit.upkeep._FOLDING_SECONDS", 0)
+
+    wrong = []
+    for _ in range(4):
+        wrong.append(sum(folded(deployment)[each] != expected[each] for each in licences))
+        sweep(deployment)
+
+    assert expected == folded(deployment)
+    assert 3 == wrong[0]
+    assert sorted(wrong, reverse=True) == wrong
+    assert [] == deployment.sql("SELECT * FROM permit.holder_folding")
+    plain = {licences[1], licences[3]}
+    after = dict(deployment.sql(revisions))
+    assert plain == {each for each in licences if before[each] == after[each]}
+    for query in ("istanbul", "äöü", "ödön", "strasse", "ångström"):
+        assert 1 == len(vendor.call("GET", "/v1/licences", query={"q": query})["items"]), query
+
+
+def test_a_holder_who_changes_meanwhile_stays_changed(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read before the change is not kept after it."""
+    vendor = deployment.vendor
+    licence = vendor.licence(holder={"name": "Änne"})
+    forget_folding(deployment)
+    fold = deployment.environment("sweep").upkeep.fold
+
+    def change_and_fold(text: str) -> str:
+        changed = {"holder": {"name": "Ödön"}}
+        vendor.call("PATCH", f"/v1/licences/{licence['id']}", changed)
+        return fold(text)
+
+    monkeypatch.setattr("permit.upkeep.fold", change_and_fold)
+    sweep(deployment)
+
+    assert [["ödön", None, None]] == [*folded(deployment).values()]
+
+
+def test_what_the_release_before_writes_is_put_right(deployment: Deployment) -> None:
+    """It folds the i of Turkish as another letter."""
+    licence = deployment.vendor.licence(holder={"name": "Iğdır", "reference": "İzmir"})
+    right = folded(deployment)
+
+    deployment.sql(
+        """
+        UPDATE permit.licences
+           SET holder_name_folded = 'iğdır', holder_reference_folded = U&'i\\0307zmir'
+        """
+    )
+
+    assert right == folded(deployment)
+    assert ["iğdir", None, "izmir"] == right[licence["id"]]
 
 
 def test_the_dashboard_gets_its_figures(

@@ -10,6 +10,7 @@ import pytest
 from permit.people.queries import users
 from permit.security.api_keys import digest
 from tests.support.deployment import Answer, Deployment, Vendor
+from tests.support.proof_reading import read_proof
 from tests.support.racing import acting, race
 
 PASSWORD = "a long enough passphrase"
@@ -34,6 +35,31 @@ def accept(vendor: Vendor, token: str, password: str = PASSWORD) -> Answer:
 
 def me(vendor: Vendor) -> dict[str, Any]:
     return vendor.call("GET", "/v1/users/me")
+
+
+def test_everybody_knows_their_tenant(deployment: Deployment, vendor: Vendor) -> None:
+    """People and servers of any role: its id, and where the proofs of its licences are verified."""
+    host = "https://a1b2c3d4e5.execute-api.eu-west-1.amazonaws.com"
+    tokens = [vendor.token, vendor.colleague("support")]
+    tokens += [vendor.api_key(role) for role in ("admin", "support", "issuer")]
+
+    answers = [vendor.call("GET", "/v1/tenants/me", token=token) for token in tokens]
+
+    answered = answers[0]
+    assert [answered] * len(tokens) == answers
+    issuer = f"{host}/v1/tenants/{vendor.tenant_id}"
+    made = datetime.fromisoformat(answered.pop("created_at"))
+    assert datetime.now(UTC) - timedelta(minutes=5) < made < datetime.now(UTC)
+    assert {
+        "id": vendor.tenant_id,
+        "name": "Example Ltd",
+        "requires_second_factor": False,
+        "issuer": issuer,
+        "jwks_url": f"{issuer}/jwks.json",
+    } == answered
+    keys = vendor.call("GET", answered["jwks_url"].removeprefix(host), token=None)["keys"]
+    proof = deployment.check(vendor.licence()["key"])["proof"]
+    assert issuer == read_proof(proof, keys).claims["iss"]
 
 
 def test_a_colleague_is_invited_and_accepts(vendor: Vendor) -> None:
@@ -377,6 +403,9 @@ def test_an_api_key_is_no_person(deployment: Deployment, vendor: Vendor) -> None
         assert (403, "not_a_user") == (answer.status, answer.body["code"])
 
 
+NOT_VALID = 'error="invalid_token", error_description="The access token or API key is not valid"'
+
+
 @pytest.mark.parametrize(
     "authorization",
     [
@@ -393,10 +422,12 @@ def test_an_api_key_is_no_person(deployment: Deployment, vendor: Vendor) -> None
 def test_what_is_no_credential_is_refused(
     deployment: Deployment, vendor: Vendor, authorization: str
 ) -> None:
-    """401 with WWW-Authenticate, and nothing told about why."""
+    """401 with WWW-Authenticate, which tells a bad one from none, and nothing more about why."""
     headers = {"authorization": authorization} if authorization else {}
 
     answer = deployment.call("GET", "/v1/products", headers=headers)
 
     assert (401, "not_authenticated") == (answer.status, answer.body["code"])
-    assert "Bearer" == answer.headers["www-authenticate"]
+    is_sent = authorization.startswith("Bearer ") and authorization != "Bearer "
+    expected = f"Bearer {NOT_VALID}" if is_sent else "Bearer"
+    assert expected == answer.headers["www-authenticate"]

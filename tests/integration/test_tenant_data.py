@@ -1,8 +1,10 @@
 """A tenant's export holds everything that is kept of it, and its erasure leaves nothing."""
 
+import base64
 import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -25,6 +27,7 @@ NOT_TOLD = {
     *("password_hash", "key_hash", "fingerprint_hash", "totp_sealed", "totp_master_version"),
     *("totp_used_step", "totp_confirmed_at"),
     "actor_means",  # actor_kind tells it
+    "parent_id",  # licence_id and product_id tell it
 }
 KIND_OF = {
     "tenants": "tenant",
@@ -150,7 +153,20 @@ def test_export_is_the_tenants_own(deployment: Deployment, lived_in: Vendor) -> 
     assert {None, "other@example.com"} == emails
 
 
-@pytest.mark.parametrize("cursor", ["x", "####", "dXNlcjp4", "c2VjcmV0OjAwMDAwMDAw", "é"])
+USAGE_CURSORS = [
+    base64.urlsafe_b64encode(f"usage:{place}".encode()).decode()
+    for place in (
+        *("", "x", "[]", "{}", "null", '["x", "m", "-infinity"]'),
+        *(f'["{UUID(int=1)}", "m", {start}]' for start in ("1", '"x"', '"infinity"', "null")),
+        f'["{UUID(int=1)}", "\\u0000", "-infinity"]',
+        f'["{UUID(int=1)}", "m", "2026-01-01T00:00:00+16:00"]',
+    )
+]
+
+
+@pytest.mark.parametrize(
+    "cursor", ["x", "####", "dXNlcjp4", "c2VjcmV0OjAwMDAwMDAw", "é", *USAGE_CURSORS]
+)
 def test_a_cursor_that_was_not_given_is_refused(deployment: Deployment, cursor: str) -> None:
     """422 that names the field, for every such value."""
     problem = deployment.refused(

@@ -105,14 +105,16 @@ ADDITIONS = """
     UPDATE permit.policies SET facts = (facts::jsonb || '{"added": 1}')::json;
     ALTER TABLE permit.policies ENABLE TRIGGER prepare_policy;
 
-    ALTER FUNCTION permit.check_key(bytea, bytea, jsonb, text, text) RENAME TO check_as_it_was;
-    CREATE FUNCTION permit.check_key(bytea, bytea, jsonb, text, text) RETURNS json
+    ALTER FUNCTION permit.check_key(bytea, bytea, jsonb, text, text, text)
+          RENAME TO check_as_it_was;
+    CREATE FUNCTION permit.check_key(bytea, bytea, jsonb, text, text, text) RETURNS json
     LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp
     RETURN (SELECT (a || '{"added": 1}' || CASE WHEN a -> 'more' = 'null' THEN '{}' ELSE
                         jsonb_build_object('more', a -> 'more' || '{"added": 1}') END)::json
-              FROM (SELECT permit.check_as_it_was($1, $2, $3, $4, $5)::jsonb) AS t (a));
-    ALTER FUNCTION permit.check_key(bytea, bytea, jsonb, text, text) OWNER TO permit_doors;
-    GRANT EXECUTE ON FUNCTION permit.check_key(bytea, bytea, jsonb, text, text) TO permit_check;
+              FROM (SELECT permit.check_as_it_was($1, $2, $3, $4, $5, $6)::jsonb) AS t (a));
+    ALTER FUNCTION permit.check_key(bytea, bytea, jsonb, text, text, text) OWNER TO permit_doors;
+    GRANT EXECUTE ON FUNCTION permit.check_key(bytea, bytea, jsonb, text, text, text)
+       TO permit_check;
 
     ALTER FUNCTION permit.count_usage(bytea, integer, integer, timestamptz, text, bigint, bytea)
           RENAME TO count_as_it_was;
@@ -307,6 +309,26 @@ def test_this_release_finds_all_as_it_was(upgrade: Upgrade, database: str) -> No
     made.vendor.deployment.close()
 
 
+def test_what_the_previous_release_stored_is_found(upgrade: Upgrade, database: str) -> None:
+    """Holders whose letters it folds otherwise; what was done to a device, by its licence."""
+    this, previous = upgrade.this(database), upgrade.previous(database)
+    made, vendor = upgrade.made.on(this), upgrade.made.on(previous).vendor
+    body = {"policy_id": vendor.policy(name="y"), "holder": {"name": "Iğdır Ltd"}}
+    later = vendor.call("POST", "/v1/licences", body, status=201)["id"]
+
+    this.invoke("sweep", {})
+
+    licences = made.licences
+    for query, licence in (("istanbul yaz", licences["given back"]["id"]), ("iğdir", later)):
+        found = made.get("/v1/licences", q=query)["items"]
+        assert [licence] == [each["id"] for each in found], query
+    told = made.get("/v1/audit-events", subject=licences["by hand"]["id"])["items"]
+    assert ["devices.block", "devices.activate", "devices.activate", "create-licence"] == [
+        event["action"] for event in told
+    ]
+    this.close()
+
+
 def test_after_a_rollback_the_previous_release_writes(upgrade: Upgrade, database: str) -> None:
     """With its own doors again, and this release's triggers still on the tables."""
     previous = upgrade.previous(database)
@@ -342,9 +364,26 @@ def test_a_rollback_serves_what_this_release_made(upgrade: Upgrade, database: st
 
     assert doors == functions(this)
     assert [] == differences(seen, look(made))
-    go_on(made.on(previous))
+    go_on(made.on(previous), opens_answers=False)
     go_on(upgrade.made.on(this))
     this.close()
+
+
+def test_both_releases_renew_one_licence(upgrade: Upgrade, database: str) -> None:
+    """The previous one from the last end; this one from where the term began, where that fits."""
+    this = upgrade.made.on(upgrade.this(database)).vendor
+    previous = upgrade.made.on(upgrade.previous(database)).vendor
+    policy = previous.policy(name="Monthly", duration="P1M")
+    licence = previous.licence(policy, starts_at="2099-01-31T00:00:00Z")
+
+    path = f"/v1/licences/{licence['id']}/renew"
+    vendors = (this, previous, this, previous, previous, this, this)
+    ends = [vendor.call("POST", path)["expires_at"][:10] for vendor in vendors]
+
+    assert "2099-02-28T00:00:00Z" == licence["expires_at"]
+    days = ("03-31", "04-30", "05-31", "06-30", "07-30", "08-30", "09-30")
+    assert [f"2099-{day}" for day in days] == ends
+    this.deployment.close()
 
 
 @pytest.mark.parametrize("broken", BREAKS)

@@ -24,6 +24,7 @@ BODIES: dict[str, Any] = {
     "POST /v1/licences/lookup": {"key": "{key}"},
     "PATCH /v1/licences/{licence_id}": {"notes": "x", "max_devices": 5},
     "POST /v1/licences/{licence_id}/renew": {"expires_at": "2050-01-01T00:00:00Z"},
+    "POST /v1/licences/{licence_id}/transfer": {"holder": {"name": "New"}},
     "POST /v1/licences/{licence_id}/devices": {"fingerprint": "a-fingerprint-of-16"},
     "POST /v1/licences/{licence_id}/usage/reset": {"meter": "exports"},
     "POST /v1/users": {"email": "new@example.com", "role": "support"},
@@ -126,6 +127,9 @@ def test_each_role_does_what_the_table_says(
         is_refused = (answer.status, (answer.body or {}).get("code")) == (403, "not_permitted")
         is_allowed = role.removeprefix("key:") in ACTIONS[operation.action]
         assert is_allowed != is_refused, (name(operation), answer.text)
+        if is_refused:
+            assert f"`{operation.action}` is for the roles owner" in answer.body["detail"]
+            assert answer.body["detail"].endswith(f"yours is {role.removeprefix('key:')}.")
         assert 401 != answer.status, name(operation)
         assert answer.status < 500, name(operation)
 
@@ -140,6 +144,7 @@ def test_every_route_wants_a_credential(deployment: Deployment, vendor: Vendor) 
         answer = deployment.call(operation.method, path, raw_body="{")
 
         assert (401, "not_authenticated") == (answer.status, answer.body["code"]), path
+        assert "Bearer" == answer.headers["www-authenticate"]
 
 
 def things_named(operation: Any) -> list[str]:
@@ -207,6 +212,25 @@ def test_nobody_assigns_what_is_not_his_to_set(
 
         assert 422 == answer.status, path
         assert field in {error["field"] for error in answer.body["errors"]}, path
+
+
+def test_an_unknown_parameter_is_refused(deployment: Deployment, vendor: Vendor) -> None:
+    """On every route, by its name, and nothing is done; also one that another route knows."""
+    ids = things(vendor)
+    events = "SELECT count(*) FROM permit.audit_events"
+    before = deployment.sql(events)
+
+    for operation in operations(deployment):
+        methods = ("GET", "HEAD") if operation.method == "GET" else (operation.method,)
+        for method in methods:
+            asked = operation._replace(method=method)
+            answer = send(deployment, asked, ids, token=vendor.token, query={"period": "2026-11"})
+
+            assert 422 == answer.status, name(asked)
+            if method != "HEAD":
+                errors = [{"field": "period", "message": "is unknown: leave it out"}]
+                assert errors == answer.body["errors"], name(asked)
+    assert before == deployment.sql(events)
 
 
 def test_reads_and_writes_take_few_round_trips(

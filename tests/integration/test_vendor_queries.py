@@ -33,6 +33,7 @@ ARGUMENTS: dict[str, Callable[[dict[str, UUID]], tuple[Any, ...] | dict[str, Any
     "policies.find_policy": lambda i: (i["tenant"], i["policy"]),
     "policies.lock_policy": lambda i: (i["tenant"], i["policy"]),
     "policies.set_terms": lambda i: (i["tenant"], i["policy"], PolicyTerms(name="New")),
+    "policies.is_limited_by_licences": lambda i: (i["tenant"], i["policy"]),
     "policies.delete_policy": lambda i: (i["tenant"], i["policy"]),
     "licences.find_licence": lambda i: (i["tenant"], i["licence"]),
     "licences.lock_licence": lambda i: (i["tenant"], i["licence"]),
@@ -46,6 +47,7 @@ ARGUMENTS: dict[str, Callable[[dict[str, UUID]], tuple[Any, ...] | dict[str, Any
         "licence_id": i["licence"],
         "duration": "P1Y",
         "expires_at": None,
+        "known_end": None,
     },
     "licences.replace_key": lambda i: {
         "tenant_id": i["tenant"],
@@ -59,6 +61,7 @@ ARGUMENTS: dict[str, Callable[[dict[str, UUID]], tuple[Any, ...] | dict[str, Any
         i["licence"],
         LicenceRequest(policy_id=i["policy"], expires_at=EXPIRY).model_dump(),
     ),
+    "licences.set_holder": lambda i: (i["tenant"], i["licence"], {"name": "New"}),
     "devices.list_devices": lambda i: (i["tenant"], i["licence"], None, Place()),
     "devices.find_device": lambda i: (i["tenant"], i["licence"], i["device"]),
     "devices.set_state": lambda i: {
@@ -68,6 +71,7 @@ ARGUMENTS: dict[str, Callable[[dict[str, UUID]], tuple[Any, ...] | dict[str, Any
         "state": "blocked",
         "was": ["seated"],
     },
+    "devices.release_all": lambda i: (i["tenant"], i["licence"]),
     "devices.list_usage": lambda i: (i["tenant"], i["licence"]),
     "devices.reset_usage": lambda i: (i["tenant"], i["licence"], "m"),
     "users.list_users": lambda i: (i["tenant"], Place()),
@@ -115,12 +119,12 @@ REFUSED: dict[str, Callable[[dict[str, UUID]], dict[str, Any]]] = {
         "expires_at": None,
     },
 }
-# Doors, which take the tenant that is entered or a secret; and what pairs rows with refusals.
+# Doors, which take the tenant that is entered or a secret; and what answers a row without any.
 ELSEWHERE = {
     *("devices.seat_device", "licences.insert_licences", "users.find_link"),
     *("users.redeem_link", "users.change_member", "users.admit_own_password"),
     *("users.replace_own_password", "users.confirm_factor", "users.remove_factor"),
-    "users.require_factor",
+    *("users.require_factor", "policies.find_reach"),
 }
 
 
@@ -170,7 +174,9 @@ def test_no_query_sees_or_changes_a_row(deployment: Deployment, ids: dict[str, U
         [issued] = licences.insert_licences(database, ids["tenant"], [order])
         device = DeviceSent(fingerprint_hash=NOBODY)
         seating = devices.seat_device(database, ids["licence"], device)
+        reach = policies.find_reach(database, ids["tenant"], ids["policy"], PolicyTerms(name="New"))
 
+    assert (0, 0) == (reach.licences, reach.seats)
     assert ("policy", "missing") == (issued.refused, seating.refused)
     assert before == contents(deployment)
 

@@ -10,10 +10,10 @@ import pytest
 from permit.security import licence_keys
 from tests.support.deployment import FINGERPRINT, Deployment
 
-CHECK = "SELECT permit.check_key(%(key)s, %(fingerprint)s, NULL, NULL, NULL)"
+CHECK = "SELECT permit.check_key(%(key)s, %(fingerprint)s, NULL, NULL, NULL, NULL)"
 CLAIM = """
     SELECT answer FROM permit.claim_seat_by_key(
-        %(key)s, %(fingerprint)s, NULL, NULL, NULL, %(licence)s, %(policy)s, NULL)
+        %(key)s, %(fingerprint)s, NULL, NULL, NULL, NULL, %(licence)s, %(policy)s, NULL)
 """
 SETTING = "SELECT current_setting('synchronous_commit')"
 

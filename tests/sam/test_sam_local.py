@@ -118,6 +118,7 @@ def values(host: str, port: int) -> dict[str, str]:
         "PERMIT_TOKEN_KEYS": token_keys.dump(),
         "PERMIT_TOKEN_JWKS": json.dumps(token_keys.jwks(now)),
         "PERMIT_THROTTLE_KEY": secrets.token_hex(32),
+        "PERMIT_ANSWER_KEYS": secrets.token_hex(32),
         "PERMIT_OWNER_CREDENTIALS": json.dumps({"username": "owner", "password": PASSWORD}),
         "PERMIT_ROLE_PASSWORDS": json.dumps(dict.fromkeys(LOGIN_ROLES, PASSWORD)),
         "PERMIT_HEALTH_URL": "http://127.0.0.1:9/v1/health",

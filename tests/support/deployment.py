@@ -25,6 +25,7 @@ from tests.support.servers import PASSWORD, Server
 
 PROJECT = Path(__file__).parents[2]
 FINGERPRINT = "fingerprint-of-a-machine"
+SECRETS = ("master-keys", "token-keys", "token-jwks", "throttle-key", "answer-keys")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +68,7 @@ class Deployment:
             "PERMIT_DATABASE_PASSWORD": PASSWORD,
             **{
                 f"PERMIT_{name.upper().replace('-', '_')}": f"file:{self.folder / name}"
-                for name in ("master-keys", "token-keys", "token-jwks", "throttle-key")
+                for name in SECRETS
             },
         }
 
@@ -77,6 +78,7 @@ class Deployment:
             "token-keys": json.dumps({"keys": []}),
             "token-jwks": json.dumps({"keys": []}),
             "throttle-key": secrets.token_hex(32),
+            "answer-keys": secrets.token_hex(32),
         }
         for name, content in contents.items():
             (self.folder / name).write_text(content)
@@ -356,8 +358,12 @@ def _event(
     if body is not None or raw_body is not None:
         event["body"] = json.dumps(body) if raw_body is None else raw_body
     if query:
-        event["queryStringParameters"] = {name: str(value) for name, value in query.items()}
-        event["rawQueryString"] = urlencode(query)
+        # Of a parameter that comes more than once, API Gateway makes one text.
+        event["queryStringParameters"] = {
+            name: ",".join(value) if isinstance(value, list) else str(value)
+            for name, value in query.items()
+        }
+        event["rawQueryString"] = urlencode(query, doseq=True)
     if token is not None:
         event["headers"]["authorization"] = f"Bearer {token}"
     event["headers"] |= headers

@@ -109,8 +109,8 @@ def forbidden_parameters(schema: Schema) -> Iterator[str]:
 
 
 def with_value(body: object, path: Path, value: object) -> Any:
-    """The body with this value there; what is missing on the way is made."""
-    changed = here = deepcopy(body)
+    """The body with this value there; what is missing on the way is made, the body too."""
+    changed = here = {} if body is None else deepcopy(body)
     for part, below in pairwise(path):
         empty: Any = [{}] if isinstance(below, int) else {}
         if isinstance(here, dict) and not here.get(part):

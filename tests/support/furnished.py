@@ -1,5 +1,6 @@
 """A vendor with something of everything, made by one version and found again by another."""
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,15 @@ METERS = [{"name": "exports", "limit": 5, "period": "month"}]
 PASSWORD = "a long enough passphrase"
 IDEMPOTENT = {"idempotency-key": "the-order-that-came-twice"}
 # What every look changes or makes anew.
-_FLEETING = {"checked_at", "last_seen_at", "last_checked_at", "last_used_at", "proof", "nonce"}
+_FLEETING = {
+    "checked_at",
+    "next_check_at",
+    "last_seen_at",
+    "last_checked_at",
+    "last_used_at",
+    "proof",
+    "nonce",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,16 +96,24 @@ def look(made: Furnished) -> dict[str, Any]:
     return _lasting({**seen, "checks": checks, "keys": keys, "proofs": proofs})
 
 
-def go_on(made: Furnished) -> None:
-    """Uses up what can be used once, and works with the rest: all succeeds, whoever made it."""
+def go_on(made: Furnished, *, opens_answers: bool = True) -> None:
+    """Uses up what can be used once, and works with the rest: all succeeds, whoever made it.
+
+    But the previous release cannot open an answer that this one keeps: it refuses the request.
+    """
     vendor, once = made.vendor, made.once
     send, call = vendor.deployment.send, vendor.call
     assert 200 == send("login_refresh", {"refresh_token": once["refresh_token"]}).status
     assert 401 == send("login_refresh", {"refresh_token": "permit_rt_" + "A" * 43}).status
     password = {"token": once["invitation"], "password": PASSWORD}
     call("POST", "/v1/users/accept", password, status=204, token=None)
-    again = call("POST", "/v1/licences", once["order"], status=201, headers=IDEMPOTENT)
-    assert once["ordered"] == again
+    again = vendor.deployment.call(
+        "POST", "/v1/licences", once["order"], token=vendor.token, headers=IDEMPOTENT
+    )
+    if opens_answers:
+        assert (201, once["ordered"]) == (again.status, again.body)
+    else:
+        assert (422, "idempotency_key_reused") == (again.status, again.body["code"])
     assert made.vendor.log_in(vendor.email, vendor.password)
     for proof in (code(made.guarded["secret"]), made.guarded["recovery_codes"][0]):
         sign_in = {name: made.guarded[name] for name in ("email", "password")}
@@ -137,6 +154,11 @@ def differences(before: Any, after: Any, *, forward: bool = True, place: str = "
 
     Not `forward`: what the older version tells of what the newer one made; it may know less.
     """
+    if re.fullmatch(r"\.audit-events\.items\[\d+\]\.changes", place):
+        from permit.people.audit import in_the_apis_words  # not yet in the release before
+
+        # The release before tells them as the tables have them: the same, in other words.
+        before, after = in_the_apis_words(before), in_the_apis_words(after)
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         missing = before.keys() - after.keys() if forward else set()
         return [f"{place}.{name} is missing" for name in sorted(missing)] + [
@@ -229,7 +251,7 @@ def _with_devices(vendor: Vendor) -> dict[str, dict[str, Any]]:
         path = f"/v1/licences/{by_hand['id']}/devices"
         device = vendor.call("POST", path, body, status=201)
     vendor.call("POST", f"{path}/{device['id']}/block", {"reason": "reported stolen"})
-    given_back = vendor.licence()
+    given_back = vendor.licence(holder={"name": "İstanbul Yazılım A.Ş."})
     check(given_back["key"], "fingerprint-of-given-back-0")
     vendor.deployment.release(given_back["key"], fingerprint="fingerprint-of-given-back-0")
     return {**made, "given back": given_back}

@@ -16,7 +16,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
-RUN = (sys.executable, "-m", "local.run")
+RUN = (sys.executable, "-m", "local", "run")
 
 
 @dataclass(frozen=True, kw_only=True)

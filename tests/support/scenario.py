@@ -38,6 +38,7 @@ _STAND_INS: dict[str, Any] = {
     "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
     "request_id": "JKJaXmPLvHcESHA=",
     "latency_ms": 1.5,
+    "next_check_at": "2026-11-27T12:00:00Z",
 }
 
 
@@ -129,6 +130,7 @@ def play(deployment: Deployment, kind: type[Play] = Play) -> list[dict[str, Any]
     day = kind(deployment)
     _everybody(day, tenant["tenant_id"])
     token = _sign_in(day)
+    day.do("GET /v1/tenants/me", token=token)
     licence = _sell(day, token)
     _devices(day, token, licence)
     _end(day, token, licence)
@@ -252,8 +254,17 @@ def _end(day: Play, token: str, licence: dict[str, Any]) -> None:
     path = "POST /v1/licences/{licence_id}"
     day.do(f"{path}/suspend", {"reason": "non-payment"}, **one)
     day.do(f"{path}/reinstate", {"reason": "paid"}, **one)
-    day.do(f"{path}/renew", {"duration": "P1Y"}, **one)
-    day.do(f"{path}/rotate-key", {"overlap": "P7D", "reason": "published by mistake"}, **one)
+    renewal = {"duration": "P1Y", "from": licence["expires_at"]}
+    day.do(f"{path}/renew", renewal, **one)
+    rotation = {"overlap": "P7D", "reason": "the customer moves to new servers"}
+    day.do(f"{path}/rotate-key", rotation, **one)
+    transfer = {
+        "holder": {"name": "Grace Hopper", "email": "grace@example.com"},
+        "release_devices": True,
+        "rotate_key": True,
+        "reason": "sold on",
+    }
+    day.do(f"{path}/transfer", transfer, **one)
     day.do(f"{path}/revoke", {"reason": "chargeback"}, **one)
     day.do("POST /v1/products/{product_id}/archive", token=token, product_id=licence["product_id"])
 
@@ -298,7 +309,19 @@ def _team(day: Play, token: str) -> None:
     day.do("DELETE /v1/api-keys/{key_id}", status=204, token=token, key_id=key["id"])
     day.do("GET /v1/audit-events", token=token)
     day.do("GET /v1/users/second-factor", token=token)
-    day.do("PATCH /v1/users/second-factor", {"required": True}, token=token)
+    proven = _owner_with_second_factor(day)
+    day.do("PATCH /v1/users/second-factor", {"required": True}, token=proven)
+
+
+def _owner_with_second_factor(day: Play) -> str:
+    """The owner's token, once they have enrolled and shown by a second code that it is they."""
+    path, call = "/v1/users/me/second-factor", day.deployment.call
+    sign_in = {"email": OWNER, "password": OWNERS_PASSWORD}
+    own = day.deployment.send("login", sign_in).body["access_token"]
+    secret = call("POST", path, token=own).body["secret"]
+    call("POST", f"{path}/confirm", {"code": code(secret, steps=-1)}, token=own)
+    proof = {"password": OWNERS_PASSWORD, "code": code(secret)}
+    return call("POST", "/v1/login/elevate", proof, token=own).body["access_token"]
 
 
 def _second_factor(day: Play, own: str, sign_in: dict[str, str]) -> None:

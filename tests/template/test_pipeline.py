@@ -111,3 +111,20 @@ def test_what_it_may_everywhere_knows_no_name() -> None:
 
     assert not [action for action in everywhere if action.endswith(":*")]
     assert not [action for action in everywhere if action.startswith(("iam:", "lambda:", "sts:"))]
+
+
+def test_execution_role_may_make_every_secret() -> None:
+    """Each by its name; a secret that is missing here stops the deployment that adds it."""
+    made = {
+        name
+        for name, resource in deployed(OriginLock="true").items()
+        if resource["Type"] == "AWS::SecretsManager::Secret"
+    }
+    [granted] = [
+        each["Resource"]
+        for each in statements("ExecutionRole")
+        if each["Action"] == "secretsmanager:*"
+    ]
+    named = {each["Fn::Sub"].rpartition(":secret:")[2] for each in granted}
+
+    assert {f"{name}-*" for name in made} | {"rds!*"} == named

@@ -132,6 +132,7 @@ def test_each_function_gets_its_own_variables_only() -> None:
         },
         "PERMIT_TOKEN_KEYS": {"LoginFunction", "OperatorFunction", "TokenRotationFunction"},
         "PERMIT_THROTTLE_KEY": {"LoginFunction", "TeamFunction"},
+        "PERMIT_ANSWER_KEYS": {"ProductsFunction", "LicencesFunction", "TeamFunction"},
         "PERMIT_OWNER_CREDENTIALS": {"MigrateFunction"},
         "PERMIT_HEALTH_URL": {"ProbeFunction"},
     }

@@ -161,7 +161,7 @@ def test_keys_outlive_the_stack(secret: str) -> None:
     )
 
 
-@pytest.mark.parametrize("secret", ["MasterKeys", "ThrottleKey"])
+@pytest.mark.parametrize("secret", ["MasterKeys", "ThrottleKey", "AnswerKeys"])
 def test_generated_keys_are_64_hexadecimal_digits(secret: str) -> None:
     """CloudFormation may use 0 to 9 and a to f."""
     generated = of_type("AWS::SecretsManager::Secret")[secret]["GenerateSecretString"]

@@ -25,7 +25,7 @@ MORE = {"used_elsewhere": True, "seats_ahead": 2, "seated_devices": []}
 ANSWER: dict[str, Any] = {
     **dict.fromkeys(("checked_at", "starts_at", "lease_until", "first_seen_at"), INSTANT),
     **dict.fromkeys(("key_valid_until", "revoked_at", "suspended_at", "expires_at")),
-    **dict.fromkeys(("grace_ends_at", "last_seen_at", "seat_lapses_at", "max_devices")),
+    **dict.fromkeys(("grace_ends_at", "last_seen_at", "max_devices", "refresh_at", "seat_free_at")),
     **dict.fromkeys(("tenant_id", "licence_id", "device_id"), ID),
     "licence_revision": 1,
     "metadata": {"order": 5},

@@ -142,7 +142,7 @@ def nested(levels: int) -> Any:
         {"a": {"b": "\udfff"}},
         {"a": float("nan")},
         {"a": [float("-inf")]},
-        {"a": nested(31)},
+        {"a": nested(32)},
         {"a": nested(5_000)},
         {"a": [nested(400), nested(400)]},
     ],
@@ -162,7 +162,7 @@ def test_an_object_that_jsonb_cannot_store_is_refused(value: dict[str, Any]) -> 
     [
         {},
         {"": ""},
-        {"a": nested(30)},
+        {"a": nested(31)},
         {"a": [1.5, -1e300, 10**300, None, True, {"é\n": "\U0001f4bb"}]},
     ],
     ids=["empty", "empty name", "deep", "of every kind"],

@@ -18,6 +18,10 @@ from permit.folding import fold_email, read_email, read_symbols
         "\ufeffjürgen@example.com",
         "jürgen@example.com\u200b",
         "\u00a0jürgen@exam\u00adple.com\u2003",
+        "jürgen@example.com\ufe0f",
+        "jür\u034fgen@exam\u3164ple\u1160.com\u2800",
+        "jürgen@example\u180b\u17b4.com\U000e0100",
+        "\x07jürgen@example.com\x1f\x7f",
     ],
 )
 def test_an_email_is_one_however_it_is_typed(typed: str) -> None:
@@ -48,6 +52,7 @@ def test_folding_twice_changes_nothing(text: str) -> None:
         "123\u2013456",
         " 123\u00a0456\r\n",
         "\u200b123\u200d456\ufeff",
+        "123\u3164\ufe0f456\u2800",
         "１２３４５６",
         "١٢٣٤٥٦",
     ],

@@ -33,6 +33,7 @@ KNOWN = {
     "policy": "DELETE, GET, PATCH",
     "licences": "GET, POST",
     "licence": "GET, PATCH",
+    "tenant": "GET",
     "users": "GET, POST",
     "user": "GET, PATCH",
     "api_keys": "GET, POST",

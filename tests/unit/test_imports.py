@@ -9,7 +9,7 @@ import permit
 PACKAGE = Path(permit.__file__).parent
 # From the ground up; those of one row stand beside each other.
 ORDER = (
-    ("permit", "errors", "folding", "contracts", "faults", "paging", "security"),
+    ("permit", "sizes", "errors", "folding", "contracts", "faults", "paging", "security"),
     ("secrets", "settings"),
     ("db",),
     ("migrate", "operator_access", "upkeep"),

@@ -85,6 +85,11 @@ def test_the_check_symbols_are_the_first_ten_bits_of_the_payloads_hash() -> None
         pytest.param(lambda key: key.replace("-", "－"), id="full-width hyphen"),
         pytest.param(lambda key: key.replace("-", "ー"), id="Japanese long vowel mark"),
         pytest.param(lambda key: key.replace("-", "\ufe0f"), id="variation selector"),
+        pytest.param(lambda key: key.replace("-", "\uff70"), id="half-width vowel mark"),
+        pytest.param(lambda key: key.replace("-", "\u2043"), id="hyphen bullet"),
+        pytest.param(lambda key: key.replace("-", "\u3164"), id="Korean filler"),
+        pytest.param(lambda key: key.replace("-", "\u2800"), id="blank of Braille"),
+        pytest.param(lambda key: key.replace("-", "\u034f"), id="grapheme joiner"),
         pytest.param(lambda key: key.replace("0", "０"), id="full-width digit"),
         pytest.param(full_width, id="full width"),
         pytest.param(lambda key: full_width(key.lower()), id="full width, lower case"),
@@ -96,6 +101,7 @@ def test_a_key_is_read_however_it_is_typed(spelling) -> None:
     key = _key_with("01")
 
     assert key.replace("-", "") == licence_keys.canonical(spelling(key))
+    assert documented()(spelling(key))
 
 
 @pytest.mark.parametrize(
@@ -118,7 +124,10 @@ def test_a_key_is_read_however_it_is_typed(spelling) -> None:
 )
 def test_what_is_no_key_reads_as_none(change) -> None:
     """Anything else is not a key, and raises no exception."""
-    assert licence_keys.canonical(change(_key_with("01A"))) is None
+    key = _key_with("01A")
+
+    assert licence_keys.canonical(change(key)) is None
+    assert not documented()(change(key))
 
 
 def test_a_changed_symbol_is_noticed() -> None:

@@ -4,23 +4,23 @@ import hashlib
 import json
 import secrets
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from joserfc.errors import BadSignatureError
 
 from permit.check.check import CheckOutcome
 from permit.check.facts import DeviceSent, LicenceFacts
-from permit.check.proofs import ProofKeys, prove
+from permit.check.proofs import ProofKeys, next_check_at, prove
 from permit.check.verdicts import NOT_FOUND, Question, judge
 from permit.secrets.sources import SecretSource
 from permit.security.jwk import b64url_decode, b64url_encode
 from permit.security.proofs import ProofKey
 from permit.security.sealing import PROOF_KEY, MasterKeys, SealBroken, UnknownMasterKey
-from tests.support.facts import DAY, NOW, facts, new_device
+from tests.support.facts import DAY, NOW, TICK, facts, new_device
 from tests.support.proof_reading import Proof, read_proof
 
 IAT = int(NOW.timestamp())
@@ -29,6 +29,7 @@ WEEK = 7 * 24 * 60 * MINUTE
 MASTER_KEYS = MasterKeys(current_version="1", keys={"1": secrets.token_bytes(32)})
 KEY = ProofKey.generate()
 DEVICE = DeviceSent(fingerprint_hash=hashlib.sha256(b"fingerprint-of-a-machine").digest())
+DEVICE_ASKS = Question(has_device=True)
 TERM = {"expires_at": NOW + DAY, "grace_ends_at": NOW + 2 * DAY}
 ENDED = {"expires_at": NOW - 2 * DAY, "grace_ends_at": NOW - DAY}
 
@@ -41,33 +42,41 @@ def signed_by(key: ProofKey, given: LicenceFacts) -> LicenceFacts:
     return replace(given, kid=key.kid, sealed_key=sealed.blob, master_version=sealed.master_version)
 
 
-def proof_of(
+def signed_proof(
     given: LicenceFacts,
     *,
     product: str | None = None,
     device: DeviceSent | None = DEVICE,
+    version_date: date | None = None,
     nonce: str | None = None,
     key: ProofKey = KEY,
-) -> Proof:
-    question = Question(product=product, has_device=device is not None)
+) -> str:
+    question = Question(product=product, version_date=version_date, has_device=device is not None)
     verdict = judge(given, question)
     proof = prove(
         ProofKeys(SecretSource(MASTER_KEYS.dump())),
         CheckOutcome(verdict=verdict, checked_at=NOW, facts=signed_by(key, given)),
         product=product,
         device=device,
+        version_date=version_date,
         nonce=nonce,
         base_url="https://licences.example.com",
     )
     assert proof is not None
-    return read_proof(proof, [key.public_jwk])
+    return proof
+
+
+def proof_of(given: LicenceFacts, *, key: ProofKey = KEY, **asked: Any) -> Proof:
+    return read_proof(signed_proof(given, key=key, **asked), [key.public_jwk])
 
 
 def test_a_proof_says_everything() -> None:
     """Header and claims of a valid proof are the contract's, no more and no less."""
     given = facts(**TERM, on_expiry="maintain")
 
-    header, claims = proof_of(given, product="editor", nonce="c29tZS1ub25jZQ")
+    header, claims = proof_of(
+        given, product="editor", version_date=date(2027, 3, 1), nonce="c29tZS1ub25jZQ"
+    )
 
     assert {"alg": "EdDSA", "kid": KEY.kid, "typ": "permit-proof+jwt"} == header
     jti = claims.pop("jti")
@@ -85,19 +94,21 @@ def test_a_proof_says_everything() -> None:
         "ent": ["export", "print"],
         "licence_expires_at": "2027-03-15T09:30:00Z",
         "on_expiry": "maintain",
+        "ver": "2027-03-01",
+        "nca": claims["nca"],
         "nonce": "c29tZS1ub25jZQ",
     } == claims
     assert isinstance(jti, str)
 
 
 def test_what_is_absent_is_null() -> None:
-    """Claims are always there: null says that no device or nonce was sent, and no end is set."""
+    """Claims are always there: null says that none was sent, or no end is set."""
     given = new_device(device_required=False, max_devices=None)
 
     claims = proof_of(given, device=None).claims
 
-    absent = {name: claims[name] for name in ("dev", "nonce", "licence_expires_at")}
-    assert {"dev": None, "nonce": None, "licence_expires_at": None} == absent
+    absent = {name: claims[name] for name in ("dev", "ver", "nonce", "licence_expires_at")}
+    assert dict.fromkeys(absent) == absent
 
 
 def test_the_audience_is_the_product_asked_for() -> None:
@@ -130,20 +141,10 @@ def test_a_nonce_comes_back_as_it_was_sent(nonce: str) -> None:
 
 
 LIFETIMES: dict[str, tuple[dict[str, Any], timedelta]] = {
-    "perpetual: the lease": ({}, 7 * DAY),
+    "the lease": ({}, 7 * DAY),
     "a shorter lease": ({"lease_until": NOW + timedelta(seconds=1)}, timedelta(seconds=1)),
-    "the term's end does not cap": ({**TERM, "grace_ends_at": NOW + 30 * DAY}, 7 * DAY),
-    "block: the end of grace caps": (TERM, 2 * DAY),
-    "allow: nothing caps": ({**TERM, "on_expiry": "allow"}, 7 * DAY),
-    "maintain: nothing caps": ({**TERM, "on_expiry": "maintain"}, 7 * DAY),
     "allow, long expired": ({**ENDED, "on_expiry": "allow"}, 7 * DAY),
-    "in grace": ({**TERM, "expires_at": NOW - DAY}, 2 * DAY),
-    "floating: its seat's end caps": (
-        {"seat_lapses_at": NOW + timedelta(minutes=50)}, timedelta(minutes=50)),
-    "floating, expiring sooner": (
-        {**TERM, "seat_lapses_at": NOW + 3 * DAY}, 2 * DAY),
-    "floating, a longer seat than lease": (
-        {"seat_lapses_at": NOW + 30 * DAY}, 7 * DAY),
+    "in grace": ({**TERM, "expires_at": NOW - DAY}, 7 * DAY),
     "tolerated overage": ({"overage": 9, "seats_ahead": 3, "devices_used": 4}, 7 * DAY),
     "revoked": ({"revoked_at": NOW}, timedelta(minutes=10)),
     "suspended, with a long lease": (
@@ -151,7 +152,7 @@ LIFETIMES: dict[str, tuple[dict[str, Any], timedelta]] = {
     "expired": (ENDED, timedelta(minutes=10)),
     "not started": ({"starts_at": NOW + DAY}, timedelta(minutes=10)),
     "blocked, of a floating licence": (
-        {"device_state": "blocked", "seat_lapses_at": NOW - DAY}, timedelta(minutes=10)),
+        {"device_state": "blocked", "lease_until": NOW - DAY}, timedelta(minutes=10)),
 }  # fmt: skip
 
 
@@ -166,6 +167,78 @@ def test_a_proof_is_good_for_so_long(name: str) -> None:
     assert IAT == claims["iat"]
 
 
+def next_check(given: LicenceFacts) -> timedelta:
+    """From now on."""
+    verdict = judge(given, DEVICE_ASKS)
+    return next_check_at(CheckOutcome(verdict=verdict, checked_at=NOW, facts=given)) - NOW
+
+
+def test_node_locked_devices_ask_again_at_places_of_their_own() -> None:
+    """Between 50 % and 75 % of the lease, evenly spread; each device always at the same place."""
+    lease = timedelta(days=8)
+    fleet = [
+        facts(device_id=str(uuid4()), lease_until=NOW + lease, max_devices=None) for _ in range(400)
+    ]
+
+    places = [next_check(each) / lease for each in fleet]
+
+    assert places == [next_check(each) / lease for each in fleet]
+    assert 0.5 <= min(places) < 0.51
+    assert 0.74 < max(places) < 0.75
+    quarters = [sum(q <= 16 * (place - 0.5) < q + 1 for place in places) for q in range(4)]
+    assert min(quarters) > 70, quarters
+
+
+def test_licences_without_devices_are_spread_too() -> None:
+    """Then the place is the licence's own."""
+    fleet = [
+        new_device(licence_id=str(uuid4()), device_required=False, max_devices=None)
+        for _ in range(20)
+    ]
+
+    assert 20 == len({next_check(each) for each in fleet})
+
+
+NEXT_CHECKS: dict[str, tuple[dict[str, Any], float, float]] = {
+    "floating: a third of seat_ttl": (
+        {"lease_until": NOW + timedelta(minutes=30), "refresh_at": NOW + timedelta(minutes=10)},
+        600, 600),
+    "floating, with a lease that is shorter": (
+        {"lease_until": NOW + timedelta(minutes=4), "refresh_at": NOW + timedelta(minutes=10)},
+        120, 180),
+    "a lease that is cut short": ({"lease_until": NOW + timedelta(minutes=2)}, 60, 90),
+    "a second is left": ({"lease_until": NOW + timedelta(seconds=1)}, 0.5, 0.75),
+    "refused": ({"suspended_at": NOW}, 600, 600),
+    "refused, floating": ({"suspended_at": NOW, "refresh_at": NOW + TICK}, 600, 600),
+    "replaced": ({"key_valid_until": NOW}, 600, 600),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NEXT_CHECKS)
+def test_the_next_check_comes_before_the_proof_ends(name: str) -> None:
+    """After a refusal in ten minutes: then there is nothing that could end."""
+    changes, earliest, latest = NEXT_CHECKS[name]
+    given = facts(**changes)
+
+    seconds = next_check(given).total_seconds()
+    claims = proof_of(given).claims
+
+    assert earliest <= seconds <= latest
+    assert int(NOW.timestamp() + seconds) == claims["nca"] <= claims["exp"]
+
+
+def test_a_replaced_key_is_told_nothing() -> None:
+    """Its proof has every claim, and of the licence only what the holder knows: id and product."""
+    given = facts(**TERM, key_valid_until=NOW, max_devices=0, on_expiry="maintain")
+
+    for product in ("editor", "viewer"):
+        claims = proof_of(given, product=product).claims
+
+        told = {name: claims[name] for name in ("ent", "licence_expires_at", "on_expiry")}
+        assert {"ent": [], "licence_expires_at": None, "on_expiry": None} == told
+        assert not claims["valid"]
+
+
 def test_nobody_signs_for_an_unknown_key() -> None:
     """Without a licence there is no tenant, and so no proof."""
     outcome = CheckOutcome(verdict=NOT_FOUND, checked_at=NOW, facts=None)
@@ -175,6 +248,7 @@ def test_nobody_signs_for_an_unknown_key() -> None:
         outcome,
         product=None,
         device=None,
+        version_date=None,
         nonce=None,
         base_url="https://x.example",
     )
@@ -188,7 +262,13 @@ def test_another_key_does_not_verify_it() -> None:
     outcome = CheckOutcome(verdict=judge(given, Question()), checked_at=NOW, facts=given)
     keys = ProofKeys(SecretSource(MASTER_KEYS.dump()))
     proof = prove(
-        keys, outcome, product=None, device=None, nonce=None, base_url="https://x.example"
+        keys,
+        outcome,
+        product=None,
+        device=None,
+        version_date=None,
+        nonce=None,
+        base_url="https://x.example",
     )
     assert proof is not None
     header, payload, signature = proof.split(".")

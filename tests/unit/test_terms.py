@@ -165,7 +165,7 @@ def metadata_of(size: int) -> dict[str, str]:
 def test_metadata_has_a_size() -> None:
     """8 KiB as JSON and not a byte more, counted as it is written, escapes and all."""
     assert LicenceTerms(metadata=metadata_of(8192))
-    with pytest.raises(ValidationError, match="8192 bytes"):
+    with pytest.raises(ValidationError, match="8,192 bytes"):
         LicenceTerms(metadata=metadata_of(8193))
 
 

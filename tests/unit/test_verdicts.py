@@ -52,6 +52,10 @@ CASES: dict[str, tuple[LicenceFacts, Question, str, bool]] = {
         facts(activation="manual", device_state="released"), DEVICE, "DEVICE_NOT_ACTIVATED", False),
     "lapsed, activated by hand once": (
         facts(activation="manual", device_state="lapsed"), DEVICE, "VALID", True),
+    "given back, activated by hand only": (
+        facts(activation="manual", seat_free_at=NOW + DAY), DEVICE, "DEVICE_NOT_ACTIVATED", False),
+    "given back, and comes again": (
+        facts(seat_free_at=NOW + DAY, devices_used=3), DEVICE, "VALID", True),
     "seated by hand": (facts(activation="manual"), DEVICE, "VALID", True),
     "new, a seat free": (new_device(devices_used=2), DEVICE, "VALID", True),
     "new, none free": (new_device(devices_used=3), DEVICE, "TOO_MANY_DEVICES", False),
@@ -127,6 +131,15 @@ def test_the_last_day_of_maintenance_is_told_in_utc() -> None:
     ]
 
     assert ["EXPIRED", "VERSION_NOT_COVERED"] == codes
+
+
+def test_the_limit_of_newcomers_has_words_of_its_own() -> None:
+    """Seats are free: who reads the detail must not look for a device to release."""
+    full, newcomers = (judge(new_device(refused=why), DEVICE) for why in ("full", "newcomers"))
+
+    assert full.code == newcomers.code == "TOO_MANY_DEVICES"
+    assert "No seat is free for this device." == full.detail
+    assert "The licence has met too many new devices within an hour." == newcomers.detail
 
 
 # What makes each guard apply, in the order of the contract. Later ones must leave the earlier be.

@@ -31,9 +31,10 @@ its shipped applications ask "may this copy run here?" and get a signed answer i
 
 Errors are RFC 9457 problems with a stable `code`. What API Gateway itself answers (404 for an
 unknown route, 413 beyond 10 MB, 429, 503) has a `message` instead. A body is at most 64 KiB, or
-what its operation says, and never compressed. What answers GET answers HEAD too. Times
+what its operation says, and never compressed. A parameter of the query that its operation does
+not have, or that comes twice, is refused. What answers GET answers HEAD too. Times
 are RFC 3339 in UTC, ids UUIDs, durations ISO 8601. Lists have `items` and `next_cursor`. A
-request that creates takes an `Idempotency-Key`: sent again within 24 hours it gets its first
+request that creates takes an `Idempotency-Key`: sent again within 7 days it gets its first
 answer, byte for byte."""
 
 

@@ -22,7 +22,7 @@ PATH_IDS = {
     "licence_id": "The licence's id.",
     "policy_id": "The policy's id.",
     "product_id": "The product's id.",
-    "tenant_id": "The tenant's id: a proof's `iss` ends with it.",
+    "tenant_id": "The tenant's id: `GET /v1/tenants/me` answers it, and a proof's `iss` ends so.",
     "user_id": "The user's id.",
 }
 PROBLEM: dict[str, Any] = _object(
@@ -56,6 +56,14 @@ PROBLEM: dict[str, Any] = _object(
             "type": "integer",
             "description": "With `mfa_required`: for how many seconds the `mfa_token` is good.",
         },
+        "mistyped": {
+            "type": "boolean",
+            "description": "At the lookup of a key that no licence has: whether it has a typing "
+            "error, as at a check.",
+        },
+        "expires_at": _text(
+            "With `licence_end_moved`: the licence's present end.", format="date-time"
+        ),
     },
 )
 MESSAGE: dict[str, Any] = {

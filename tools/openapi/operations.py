@@ -27,7 +27,10 @@ _VARIABLES = {
     "PERMIT_DATABASE_USER": "none",
     "PERMIT_DATABASE_PASSWORD": "none",
     **dict.fromkeys(
-        ("PERMIT_TOKEN_JWKS", "PERMIT_TOKEN_KEYS", "PERMIT_MASTER_KEYS", "PERMIT_THROTTLE_KEY"),
+        (
+            *("PERMIT_TOKEN_JWKS", "PERMIT_TOKEN_KEYS", "PERMIT_MASTER_KEYS"),
+            *("PERMIT_THROTTLE_KEY", "PERMIT_ANSWER_KEYS"),
+        ),
         "none",
     ),
 }

@@ -79,7 +79,7 @@ def _parameters(operation: Operation, example: Mapping[str, Any]) -> Iterator[di
             "name": "Idempotency-Key",
             "in": "header",
             "description": words_of_names(idempotency)["HEADER"],
-            "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{22,128}$"},
+            "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]{1,255}$"},
         }
 
 
@@ -146,8 +146,7 @@ def _refusals(operation: Operation) -> Iterator[type[Refusal]]:
         yield BodyTooLarge
         yield UnsupportedMediaType
         yield UnsupportedEncoding
-    if operation.request is not None or operation.query is not None or operation.creates:
-        yield InvalidRequest
+    yield InvalidRequest  # an unknown parameter is one everywhere
     if operation.creates:
         yield IdempotencyKeyReused
 

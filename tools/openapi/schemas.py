@@ -1,6 +1,7 @@
 """Contracts and answers as JSON Schema, each field with the text below it in the source."""
 
 from collections.abc import Iterable, Mapping
+from types import UnionType
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -66,7 +67,9 @@ def answers(operation: Operation) -> tuple[type[Answer], ...]:
     """None, one, or several if the answer may have more or fewer fields."""
     if operation.answer is None:
         return ()
-    return get_args(operation.answer) or (operation.answer,)
+    if isinstance(operation.answer, UnionType):
+        return get_args(operation.answer)
+    return (operation.answer,)
 
 
 def parameters(query: type[BaseModel]) -> dict[str, Any]:

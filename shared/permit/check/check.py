@@ -29,6 +29,11 @@ class CheckOutcome(NamedTuple):
     checked_at: datetime
     facts: LicenceFacts | None  # None where no licence has the key
 
+    @property
+    def told(self) -> LicenceFacts | None:
+        """The facts that the holder of the key may see: of a replaced key, none."""
+        return None if self.facts is None or self.facts.is_key_replaced else self.facts
+
 
 def check(
     database: Database, key: str, device: DeviceSent | None, question: Question
@@ -63,7 +68,13 @@ def release(
     """Frees the seat of the device that is named by fingerprint or by id."""
     canonical = licence_keys.canonical(key)
     if canonical is None:
-        return ReleaseOutcome(code="NOT_FOUND", devices_used=None, available_at=None, mistyped=True)
+        return ReleaseOutcome(
+            code="NOT_FOUND",
+            devices_used=None,
+            available_at=None,
+            seat_free_at=None,
+            mistyped=True,
+        )
     return queries.release_device(
         database, licence_keys.digest(canonical), fingerprint_hash, device_id
     )
@@ -76,7 +87,7 @@ def _not_found(verdict: Verdict = NOT_FOUND) -> CheckOutcome:
 
 def _needs_claim(facts: LicenceFacts, device: DeviceSent | None, verdict: Verdict) -> bool:
     """Whether the lock is needed: to take a seat, to begin the term, to recognise a machine."""
-    is_seated = device is None or facts.has_seat
+    is_seated = device is None or (facts.has_seat and facts.seat_free_at is None)
     if is_seated and facts.starts_at is not None:  # nearly every check
         return False
     if is_decided_without_device(verdict):

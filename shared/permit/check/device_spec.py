@@ -40,12 +40,13 @@ class DeviceSpec(Contract):
     platform: Name | None = None
     """What the machine runs, for people, in lists. Null: the known one stays."""
 
-    def as_sent(self) -> DeviceSent:
+    def as_sent(self, version: str | None = None) -> DeviceSent:
         return DeviceSent(
             fingerprint_hash=fingerprint_hash(self.fingerprint),
             components=self.components,
             name=self.name,
             platform=self.platform,
+            version=version,
         )
 
 

@@ -36,11 +36,15 @@ class LicenceFacts:
     overage: int
     devices_used: int
     lease_until: datetime
+    """When a valid proof ends: permit.lease_ends_at says by what."""
+    refresh_at: datetime | None
+    """When a floating seat should be used again; None where seats do not float."""
     device_id: str | None
     device_state: str | None
     first_seen_at: datetime | None
     last_seen_at: datetime | None
-    seat_lapses_at: datetime | None
+    seat_free_at: datetime | None
+    """The seat was given back, and is taken until then; None: it was not, or is no longer."""
     kid: str
     sealed_key: bytes = field(repr=False)
     master_version: str
@@ -54,6 +58,10 @@ class LicenceFacts:
     @property
     def has_seat(self) -> bool:
         return self.device_state == "seated"
+
+    @property
+    def is_key_replaced(self) -> bool:
+        return self.key_valid_until is not None and self.checked_at >= self.key_valid_until
 
     @property
     def is_expired(self) -> bool:
@@ -97,6 +105,7 @@ class ReleaseOutcome:
     code: str
     devices_used: int | None
     available_at: datetime | None
+    seat_free_at: datetime | None
     mistyped: bool = False
 
 
@@ -107,3 +116,5 @@ class DeviceSent(NamedTuple):
     components: dict[str, str] | None = None
     name: str | None = None
     platform: str | None = None
+    version: str | None = None
+    """Of the program that asks; a vendor who seats a device by hand says none."""

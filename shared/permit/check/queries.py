@@ -15,7 +15,8 @@ _FIELDS = tuple(field.name for field in fields(LicenceFacts))
 _NOTHING_MORE = {"used_elsewhere": False, "seats_ahead": 0, "seated_devices": None}
 _INSTANTS = (
     *("checked_at", "key_valid_until", "revoked_at", "suspended_at", "starts_at", "expires_at"),
-    *("grace_ends_at", "lease_until", "first_seen_at", "last_seen_at", "seat_lapses_at"),
+    *("grace_ends_at", "lease_until", "refresh_at", "first_seen_at", "last_seen_at"),
+    "seat_free_at",
 )
 
 
@@ -26,7 +27,7 @@ def find_facts(
     answer = database.fetch_value(
         """
         SELECT permit.check_key(
-            %(key_hash)s, %(fingerprint_hash)s, %(components)s, %(name)s, %(platform)s)
+            %(key_hash)s, %(fingerprint_hash)s, %(components)s, %(name)s, %(platform)s, %(version)s)
         """,
         _parameters(key_hash, device),
         is_repeatable=True,
@@ -42,7 +43,7 @@ def claim_seat(
         SeatClaim,
         """
         SELECT answer, refused FROM permit.claim_seat_by_key(
-            %(key_hash)s, %(fingerprint_hash)s, %(components)s, %(name)s, %(platform)s,
+            %(key_hash)s, %(fingerprint_hash)s, %(components)s, %(name)s, %(platform)s, %(version)s,
             %(licence_revision)s, %(policy_revision)s, %(unchanged_until)s)
         """,
         {
@@ -96,8 +97,8 @@ def release_device(
     outcome = database.fetch_one(
         ReleaseOutcome,
         """
-        SELECT code, devices_used, available_at
-          FROM permit.release_device(%(key_hash)s, %(fingerprint_hash)s, %(device_id)s)
+        SELECT code, devices_used, available_at, seat_free_at
+          FROM permit.release_seat(%(key_hash)s, %(fingerprint_hash)s, %(device_id)s)
         """,
         {"key_hash": key_hash, "fingerprint_hash": fingerprint_hash, "device_id": device_id},
     )
@@ -107,7 +108,7 @@ def release_device(
 
 def _parameters(key_hash: bytes, device: DeviceSent | None) -> dict[str, object]:
     if device is None:
-        nothing = ("fingerprint_hash", "components", "name", "platform")
+        nothing = ("fingerprint_hash", "components", "name", "platform", "version")
         return {"key_hash": key_hash, **dict.fromkeys(nothing)}
     return {
         "key_hash": key_hash,
@@ -115,6 +116,7 @@ def _parameters(key_hash: bytes, device: DeviceSent | None) -> dict[str, object]
         "components": None if device.components is None else Jsonb(device.components),
         "name": device.name,
         "platform": device.platform,
+        "version": device.version,
     }
 
 

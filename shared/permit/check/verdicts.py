@@ -36,10 +36,6 @@ class _Guard:
     applies: Callable[[LicenceFacts, Question], bool]
 
 
-def _is_replaced(facts: LicenceFacts, _: Question) -> bool:
-    return facts.key_valid_until is not None and facts.checked_at >= facts.key_valid_until
-
-
 def _is_not_started(facts: LicenceFacts, _: Question) -> bool:
     return facts.starts_at is not None and facts.checked_at < facts.starts_at
 
@@ -53,7 +49,8 @@ def _is_version_covered(facts: LicenceFacts, question: Question) -> bool:
 
 def _is_seat_missing(facts: LicenceFacts, _: Question) -> bool:
     # A lapsed device was activated once, and comes back by itself.
-    return facts.device_state in (None, "released") and facts.activation == "manual"
+    is_activated = facts.device_state in ("seated", "lapsed") and facts.seat_free_at is None
+    return not is_activated and facts.activation == "manual"
 
 
 def _is_beyond(facts: LicenceFacts, question: Question, *, overage: int) -> bool:
@@ -65,9 +62,7 @@ def _is_beyond(facts: LicenceFacts, question: Question, *, overage: int) -> bool
 
 
 def _is_full(facts: LicenceFacts, question: Question) -> bool:
-    return facts.refused in ("full", "newcomers") or _is_beyond(
-        facts, question, overage=facts.overage
-    )
+    return facts.refused == "full" or _is_beyond(facts, question, overage=facts.overage)
 
 
 NOT_FOUND = Verdict("NOT_FOUND", False, "No licence has this key.")
@@ -82,7 +77,10 @@ _GUARDS_OF_THE_LICENCE = (
         Verdict("PRODUCT_MISMATCH", False, "The licence is for another product."),
         lambda f, q: q.product is not None and q.product != f.product,
     ),
-    _Guard(Verdict("KEY_REPLACED", False, "The key was replaced by a new one."), _is_replaced),
+    _Guard(
+        Verdict("KEY_REPLACED", False, "The key was replaced by a new one."),
+        lambda f, q: f.is_key_replaced,
+    ),
     _Guard(
         Verdict("REVOKED", False, "The licence was revoked."),
         lambda f, q: f.revoked_at is not None,
@@ -134,6 +132,12 @@ _GUARDS_OF_THE_DEVICE = (
         lambda f, q: q.has_device and _is_seat_missing(f, q),
     ),
     _Guard(Verdict("TOO_MANY_DEVICES", False, "No seat is free for this device."), _is_full),
+    _Guard(
+        Verdict(
+            "TOO_MANY_DEVICES", False, "The licence has met too many new devices within an hour."
+        ),
+        lambda f, q: f.refused == "newcomers",
+    ),
     _Guard(
         Verdict("TOO_MANY_DEVICES", True, "The device is beyond the limit, and tolerated."),
         lambda f, q: _is_beyond(f, q, overage=0),

@@ -39,6 +39,37 @@ BEGIN
 END
 $$;
 
+-- What the subject of an event belongs to, by which the event is found as well: of a device its
+-- licence, of a policy its product. A deleted policy's is in the event of its deletion.
+CREATE OR REPLACE FUNCTION permit.parent_of(
+    p_tenant_id uuid, p_subject_kind text, p_subject_id uuid, p_changes jsonb
+) RETURNS uuid
+LANGUAGE sql STABLE AS $$
+    SELECT CASE p_subject_kind
+               WHEN 'device' THEN (
+                   SELECT d.licence_id FROM permit.devices AS d
+                    WHERE d.tenant_id = p_tenant_id AND d.id = p_subject_id)
+               WHEN 'policy' THEN coalesce(
+                   (p_changes #>> '{product_id,from}')::uuid,
+                   (SELECT p.product_id FROM permit.policies AS p
+                     WHERE p.tenant_id = p_tenant_id AND p.id = p_subject_id),
+                   (SELECT (e.changes #>> '{product_id,from}')::uuid FROM permit.audit_events AS e
+                     WHERE e.tenant_id = p_tenant_id AND e.subject_id = p_subject_id
+                     ORDER BY e.occurred_at DESC LIMIT 1)) END
+$$;
+
+CREATE OR REPLACE FUNCTION permit.note_parent() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.parent_id := permit.parent_of(
+        NEW.tenant_id, NEW.subject_kind, NEW.subject_id, NEW.changes);
+    RETURN NEW;
+END
+$$;
+CREATE OR REPLACE TRIGGER note_parent BEFORE INSERT ON permit.audit_events
+FOR EACH ROW WHEN (NEW.subject_kind IN ('device', 'policy'))
+EXECUTE FUNCTION permit.note_parent();
+
 -- A tenant that is being erased takes its log with it.
 CREATE OR REPLACE FUNCTION permit.is_closed(p_tenant_id uuid) RETURNS boolean
 LANGUAGE sql STABLE AS $$
@@ -84,6 +115,7 @@ BEGIN
                    OR field.name IN ('tenant_id', 'id', 'licence_id', 'created_at', 'key_hash',
                                      'fingerprint_hash', 'components', 'seated_at',
                                      'first_seated_at', 'first_seen_at', 'last_seen_at',
+                                     'term_anchor',
                                      'totp_master_version', 'totp_used_step') AS follows
               FROM jsonb_object_keys(v_row) AS field (name)
              WHERE NULLIF(v_old -> field.name, 'null') IS DISTINCT FROM

@@ -10,7 +10,8 @@ CREATE OR REPLACE FUNCTION permit.check_key(
     p_fingerprint_hash bytea,   -- null: the caller named no device
     p_components       jsonb,
     p_device_name      text,
-    p_platform         text
+    p_platform         text,
+    p_version          text     -- of the program that asks
 ) RETURNS json
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
 DECLARE
@@ -20,6 +21,7 @@ DECLARE
     v_licence  uuid;
     v_device   uuid;
     v_seat_ttl interval;
+    v_until    timestamptz;  -- when a proof ends that is given for a device seen now; null: not floating
     v_is_due   boolean;
 BEGIN
     LOOP
@@ -31,10 +33,10 @@ BEGIN
                    'starts_at', l.starts_at, 'expires_at', l.expires_at,
                    'grace_ends_at', l.expires_at + p.grace_interval,
                    'max_devices', rule.seat_limit, 'devices_used', seats.taken,
-                   'lease_until', clock.now + p.lease_interval,
+                   'lease_until', lease.until, 'refresh_at', clock.now + p.seat_ttl_interval / 3,
                    'device_id', d.id, 'device_state', rule.device_state,
                    'first_seen_at', d.first_seen_at, 'last_seen_at', d.last_seen_at,
-                   'seat_lapses_at', d.last_seen_at + p.seat_ttl_interval,
+                   'seat_free_at', CASE rule.device_state WHEN 'seated' THEN d.seat_free_at END,
                    'kid', proof_key.kid, 'sealed_key', proof_key.sealed,
                    'master_version', proof_key.master_version, 'policy_facts', p.facts,
                    'more', CASE
@@ -46,8 +48,12 @@ BEGIN
                        THEN permit.special_facts(l.tenant_id, l.id, d.id, p_fingerprint_hash,
                                                  clock.now) END),
                clock.now, l.tenant_id, l.id, d.id, p.seat_ttl_interval,
-               -- Written at most every five minutes, oftener only for a short seat_ttl; and never
-               -- where the licence is not in force: it keeps no seat alive.
+               CASE WHEN p.seat_ttl_interval IS NOT NULL THEN permit.lease_ends_at(
+                   clock.now, p.lease_interval, p.seat_ttl_interval, k.valid_until, rule.blocks_at,
+                   clock.now < d.short_leases_until) END,
+               -- Written at most every five minutes, oftener only for a short seat_ttl or lease, a new
+               -- version of the program, or a proof that ends later than those before; and never where
+               -- the licence is not in force: it keeps no seat alive.
                CASE permit.licence_status(l.revoked_at, l.suspended_at, l.starts_at, l.expires_at,
                                           p.grace_interval, clock.now)
                     WHEN 'active' THEN true
@@ -56,10 +62,15 @@ BEGIN
                     ELSE false END
                    AND coalesce(clock.now < k.valid_until, true)
                    AND (p_fingerprint_hash IS NULL
-                        OR rule.device_state = 'seated'
-                       AND d.last_seen_at <= clock.now - least(interval '5 minutes',
-                                                           p.seat_ttl_interval / 4))
-          INTO v_answer, v_now, v_tenant, v_licence, v_device, v_seat_ttl, v_is_due
+                        OR rule.device_state = 'seated' AND d.seat_free_at IS NULL
+                       AND (d.last_seen_at <= clock.now - least(
+                                permit.seen_lag(p.seat_ttl_interval),
+                                CASE WHEN p.seat_ttl_interval IS NOT NULL
+                                     THEN p.lease_interval / 4 END)
+                            OR d.version IS DISTINCT FROM coalesce(p_version, d.version)
+                            OR p.seat_ttl_interval IS NOT NULL
+                           AND coalesce(lease.until > d.leased_until, true)))
+          INTO v_answer, v_now, v_tenant, v_licence, v_device, v_seat_ttl, v_until, v_is_due
           -- In the statement, not before: a term that somebody began meanwhile has then begun.
           FROM (SELECT permit.clock()) AS clock (now)
          CROSS JOIN permit.licence_keys AS k
@@ -71,8 +82,19 @@ BEGIN
             ON d.licence_id = l.id AND d.fingerprint_hash = p_fingerprint_hash
          CROSS JOIN LATERAL (
                SELECT permit.seat_limit(l.max_devices, p.max_devices),
-                      permit.device_state(d.state, d.last_seen_at, p.seat_ttl_interval, clock.now)
-               ) AS rule (seat_limit, device_state)
+                      permit.device_state(d.state, d.last_seen_at, d.leased_until, d.seat_free_at,
+                                          p.seat_ttl_interval, clock.now),
+                      CASE p.on_expiry WHEN 'block' THEN l.expires_at + p.grace_interval END
+               ) AS rule (seat_limit, device_state, blocks_at)
+         CROSS JOIN LATERAL (
+               -- Where floating, counted from last_seen_at: so the row says when its last proof ends,
+               -- and a check that writes nothing gives none that ends later.
+               SELECT permit.lease_ends_at(
+                          CASE WHEN p.seat_ttl_interval IS NULL THEN clock.now
+                               ELSE coalesce(d.last_seen_at, clock.now) END,
+                          p.lease_interval, p.seat_ttl_interval, k.valid_until, rule.blocks_at,
+                          clock.now < d.short_leases_until)
+               ) AS lease (until)
          CROSS JOIN LATERAL (
                -- Exact to a thousand; further only where the limit itself is further.
                SELECT count(*)
@@ -96,12 +118,17 @@ BEGIN
            SET last_seen_at = v_now,
                components = coalesce(p_components, d.components),
                name = coalesce(p_device_name, d.name),
-               platform = coalesce(p_platform, d.platform)
+               platform = coalesce(p_platform, d.platform),
+               version = coalesce(p_version, d.version),
+               leased_until = CASE WHEN v_seat_ttl IS NOT NULL
+                                   THEN greatest(d.leased_until, v_until) END
          WHERE d.tenant_id = v_tenant AND d.id = v_device AND d.state = 'seated'
-           AND NOT permit.has_lapsed(d.last_seen_at, v_seat_ttl, v_now);
+           AND d.seat_free_at IS NULL
+           AND NOT permit.is_seat_free(
+                   d.last_seen_at, d.leased_until, d.seat_free_at, v_seat_ttl, v_now);
     END LOOP;
 
     RETURN v_answer;
 END
 $$;
-GRANT EXECUTE ON FUNCTION permit.check_key(bytea, bytea, jsonb, text, text) TO permit_check;
+GRANT EXECUTE ON FUNCTION permit.check_key(bytea, bytea, jsonb, text, text, text) TO permit_check;

@@ -9,6 +9,7 @@ CREATE OR REPLACE FUNCTION permit.claim_seat_by_key(
     p_components       jsonb,
     p_device_name      text,
     p_platform         text,
+    p_version          text,          -- of the program that asks
     p_licence_revision integer,
     p_policy_revision  integer,
     p_unchanged_until  timestamptz,   -- null: time alone changes nothing
@@ -43,19 +44,21 @@ BEGIN
             v_sent.components := p_components;
             v_sent.name := p_device_name;
             v_sent.platform := p_platform;
+            v_sent.version := p_version;
             refused := permit.seat_or_refuse(v_licence, v_policy, v_sent, v_now);
         END IF;
         IF refused IS NULL AND v_licence.starts_at IS NULL THEN
             -- One whose fixed end has passed (in its grace, say) began just before that.
             UPDATE permit.licences AS l
                SET starts_at = least(v_now, l.expires_at - interval '1 second'),
-                   expires_at = coalesce(l.expires_at, v_now + v_policy.duration::interval)
+                   expires_at = coalesce(l.expires_at,
+                                     permit.later(v_now, v_policy.duration::interval))
              WHERE l.tenant_id = v_licence.tenant_id AND l.id = v_licence.id;
         END IF;
     END IF;
 
-    answer := permit.check_key(p_key_hash, p_fingerprint_hash, NULL, NULL, NULL);
+    answer := permit.check_key(p_key_hash, p_fingerprint_hash, NULL, NULL, NULL, NULL);
 END
 $$;
 GRANT EXECUTE ON FUNCTION permit.claim_seat_by_key(
-    bytea, bytea, jsonb, text, text, integer, integer, timestamptz) TO permit_check;
+    bytea, bytea, jsonb, text, text, text, integer, integer, timestamptz) TO permit_check;

@@ -3,7 +3,8 @@
 -- later each goes by a DROP below, and that DROP a release after that.
 
 -- Of permit.check_key's facts those that the release before knows: it reads them by position and by an
--- exact set of names, so nothing may be added here.
+-- exact set of names, so nothing may be added here. Where it has a seat's end lease_until has taken
+-- that in, and it needs none.
 CREATE OR REPLACE FUNCTION permit.facts_by_position(p_facts json) RETURNS json
 LANGUAGE sql IMMUTABLE STRICT AS $$
     SELECT json_build_array(
@@ -12,7 +13,7 @@ LANGUAGE sql IMMUTABLE STRICT AS $$
                    f.licence_entitlements, f.key_valid_until, f.revoked_at, f.suspended_at,
                    f.starts_at, f.expires_at, f.grace_ends_at, f.max_devices, f.devices_used,
                    f.lease_until, f.device_id, f.device_state, f.first_seen_at, f.last_seen_at,
-                   f.seat_lapses_at, f.kid, f.sealed_key, f.master_version,
+                   NULL, f.kid, f.sealed_key, f.master_version,
                    json_build_object(
                        'policy_revision', p.policy_revision, 'product', p.product,
                        'policy', p.policy, 'policy_entitlements', p.policy_entitlements,
@@ -27,7 +28,7 @@ LANGUAGE sql IMMUTABLE STRICT AS $$
                metadata json, licence_entitlements json, key_valid_until json, revoked_at json,
                suspended_at json, starts_at json, expires_at json, grace_ends_at json,
                max_devices json, devices_used json, lease_until json, device_id json,
-               device_state json, first_seen_at json, last_seen_at json, seat_lapses_at json,
+               device_state json, first_seen_at json, last_seen_at json,
                kid json, sealed_key json, master_version json, policy_facts json, more json)
      CROSS JOIN LATERAL json_to_record(f.policy_facts) AS p (
                policy_revision json, product json, policy json, policy_entitlements json,
@@ -46,7 +47,7 @@ CREATE OR REPLACE FUNCTION permit.check_licence(
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
 BEGIN
     RETURN permit.facts_by_position(permit.check_key(
-        p_key_hash, p_fingerprint_hash, p_components, p_device_name, p_platform));
+        p_key_hash, p_fingerprint_hash, p_components, p_device_name, p_platform, NULL));
 END
 $$;
 GRANT EXECUTE ON FUNCTION permit.check_licence(bytea, bytea, jsonb, text, text) TO permit_check;
@@ -67,14 +68,74 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp 
 BEGIN
     SELECT permit.facts_by_position(c.answer), c.refused INTO answer, refused
       FROM permit.claim_seat_by_key(
-               p_key_hash, p_fingerprint_hash, p_components, p_device_name, p_platform,
+               p_key_hash, p_fingerprint_hash, p_components, p_device_name, p_platform, NULL,
                p_licence_revision, p_policy_revision, p_unchanged_until) AS c;
 END
 $$;
 GRANT EXECUTE ON FUNCTION permit.claim_seat(
     bytea, bytea, jsonb, text, text, integer, integer, timestamptz) TO permit_check;
 
+-- The holder's release: where the seat is kept until its last proof ends, the older code does not say so.
+CREATE OR REPLACE FUNCTION permit.release_device(
+    p_key_hash         bytea,
+    p_fingerprint_hash bytea,
+    p_device_id        uuid,
+    OUT code           text,
+    OUT devices_used   integer,
+    OUT available_at   timestamptz
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+BEGIN
+    SELECT r.code, r.devices_used, r.available_at INTO code, devices_used, available_at
+      FROM permit.release_seat(p_key_hash, p_fingerprint_hash, p_device_id) AS r;
+END
+$$;
+GRANT EXECUTE ON FUNCTION permit.release_device(bytea, bytea, uuid) TO permit_check;
+
+-- In the vendor's list of devices.
+CREATE OR REPLACE FUNCTION permit.device_state(
+    p_state text, p_last_seen_at timestamptz, p_seat_ttl interval, p_now timestamptz
+) RETURNS text
+LANGUAGE sql STABLE AS $$
+    SELECT permit.device_state(p_state, p_last_seen_at, NULL, NULL, p_seat_ttl, p_now)
+$$;
+GRANT EXECUTE ON FUNCTION permit.device_state(text, timestamptz, interval, timestamptz)
+   TO permit_vendor, permit_operator;
+
+-- The release before knows an Idempotency-Key by its SHA-256, and keeps answers for a day. What this one
+-- keeps it finds without an answer, which it refuses as a key that is in use.
+CREATE OR REPLACE FUNCTION permit.claim_answer(
+    p_key_hash       bytea,
+    p_request_hash   bytea,
+    OUT is_new       boolean,
+    OUT is_same      boolean,
+    OUT sealed       bytea
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+DECLARE
+    v_now timestamptz := permit.clock();
+BEGIN
+    INSERT INTO permit.idempotent_answers AS a
+           (tenant_id, key_hash, request_hash, created_at, kept_until)
+    VALUES (permit.current_tenant(), p_key_hash, p_request_hash, v_now, v_now + interval '24 hours')
+        ON CONFLICT (tenant_id, key_hash) DO UPDATE
+           SET request_hash = excluded.request_hash, sealed = NULL,
+               created_at = excluded.created_at, kept_until = excluded.kept_until
+         WHERE a.kept_until <= v_now;
+    is_new := FOUND;
+    IF NOT is_new THEN
+        SELECT a.request_hash = p_request_hash, a.sealed INTO is_same, sealed
+          FROM permit.idempotent_answers AS a
+         WHERE a.tenant_id = permit.current_tenant() AND a.key_hash = p_key_hash;
+    END IF;
+END
+$$;
+GRANT EXECUTE ON FUNCTION permit.claim_answer(bytea, bytea) TO permit_vendor;
+
 -- No code calls these any more: the release before this one did not.
+DROP FUNCTION IF EXISTS permit.check_key(bytea, bytea, jsonb, text, text);
+DROP FUNCTION IF EXISTS permit.claim_seat_by_key(
+    bytea, bytea, jsonb, text, text, integer, integer, timestamptz);
 DROP FUNCTION IF EXISTS permit.activate_device(uuid, bytea, text);
 DROP FUNCTION IF EXISTS permit.admit_login(text, bytea[], integer[], integer[]);
 DROP FUNCTION IF EXISTS permit.enter_as_operator(uuid);

@@ -47,8 +47,8 @@ BEGIN
     IF v_device.state = 'blocked' THEN
         refused := 'blocked';
         RETURN;
-    ELSIF v_device.state IS DISTINCT FROM 'seated' THEN
-        IF permit.is_full(v_licence, v_policy) THEN
+    ELSIF v_device.state IS DISTINCT FROM 'seated' OR v_device.seat_free_at IS NOT NULL THEN
+        IF v_device.state IS DISTINCT FROM 'seated' AND permit.is_full(v_licence, v_policy) THEN
             refused := 'full';
             RETURN;
         END IF;

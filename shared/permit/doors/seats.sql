@@ -1,6 +1,6 @@
 -- What the doors of the check share. None of these is granted to a function's role.
 
--- The seats that are taken now, first taken first: seated, and seen within seat_ttl where floating.
+-- The seats that are taken now, first taken first.
 CREATE OR REPLACE FUNCTION permit.live_seats(
     p_licence_id uuid, p_seat_ttl interval, p_now timestamptz, p_at_most bigint
 ) RETURNS TABLE (id uuid, seated_at timestamptz, name text, platform text, last_seen_at timestamptz)
@@ -9,9 +9,23 @@ LANGUAGE sql STABLE AS $$
       FROM permit.devices AS d
      WHERE d.licence_id = p_licence_id
        AND d.state = 'seated'
-       AND NOT permit.has_lapsed(d.last_seen_at, p_seat_ttl, p_now)
+       AND NOT permit.is_seat_free(
+               d.last_seen_at, d.leased_until, d.seat_free_at, p_seat_ttl, p_now)
      ORDER BY d.seated_at, d.id
      LIMIT p_at_most
+$$;
+
+-- When a proof ends that is given for a device that was seen at p_since: with the lease; where floating
+-- so early that the seat is still its own; with the overlap of a replaced key; with a licence that then
+-- blocks. A null limits nothing. Where the device's former fingerprint has a proof that is still good,
+-- soon.
+CREATE OR REPLACE FUNCTION permit.lease_ends_at(
+    p_since timestamptz, p_lease interval, p_seat_ttl interval, p_key_valid_until timestamptz,
+    p_blocks_at timestamptz, p_is_short boolean
+) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT least(p_since + p_lease, p_since + p_seat_ttl, p_key_valid_until, p_blocks_at,
+                 CASE WHEN p_is_short THEN p_since + interval '15 minutes' END)
 $$;
 
 -- The seats of a licence, its overage included; null: unlimited.
@@ -21,7 +35,7 @@ LANGUAGE sql STABLE AS $$
     SELECT permit.seat_limit(p_licence.max_devices, p_policy.max_devices) + p_policy.overage
 $$;
 
--- Marks the seats that have lapsed, so that those which are left can be counted. The caller holds the
+-- Marks the seats that are free again, so that those which are left can be counted. The caller holds the
 -- lock on the licence.
 CREATE OR REPLACE FUNCTION permit.mark_lapsed(
     p_licence permit.licences, p_policy permit.policies, p_now timestamptz
@@ -29,13 +43,16 @@ CREATE OR REPLACE FUNCTION permit.mark_lapsed(
 LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE permit.devices AS d
-       SET state = 'lapsed'
+       SET state = permit.device_state(
+               d.state, d.last_seen_at, d.leased_until, d.seat_free_at, p_policy.seat_ttl_interval,
+               p_now)
      WHERE d.licence_id = p_licence.id AND d.state = 'seated'
-       AND permit.has_lapsed(d.last_seen_at, p_policy.seat_ttl_interval, p_now);
+       AND permit.is_seat_free(
+               d.last_seen_at, d.leased_until, d.seat_free_at, p_policy.seat_ttl_interval, p_now);
 END
 $$;
 
--- Whether every seat is taken, once those that lapsed are marked.
+-- Whether every seat is taken, once those that are free again are marked.
 CREATE OR REPLACE FUNCTION permit.is_full(p_licence permit.licences, p_policy permit.policies)
 RETURNS boolean
 LANGUAGE plpgsql STABLE AS $$
@@ -106,7 +123,8 @@ BEGIN
       FROM permit.live_seats(p_licence_id, v_policy.seat_ttl_interval, p_now,
                              coalesce(permit.most_seats(v_licence, v_policy), 0)) AS seat
      WHERE v_device.state IS DISTINCT FROM 'seated'
-        OR permit.has_lapsed(v_device.last_seen_at, v_policy.seat_ttl_interval, p_now)
+        OR permit.is_seat_free(v_device.last_seen_at, v_device.leased_until, v_device.seat_free_at,
+                               v_policy.seat_ttl_interval, p_now)
         OR (seat.seated_at, seat.id) < (v_device.seated_at, v_device.id);
 
     IF v_policy.self_service AND v_ahead >= permit.most_seats(v_licence, v_policy) THEN
@@ -182,7 +200,8 @@ LANGUAGE sql STABLE AS $$
                       OFFSET p_max_releases - 1 LIMIT 1) END
 $$;
 
--- Gives a changed machine's device its new fingerprint; the old one never matches again.
+-- Gives a changed machine's device its new fingerprint; the old one never matches again. Of a floating
+-- seat both could have long proofs, so the new one's are short until the old one's have ended.
 CREATE OR REPLACE FUNCTION permit.rebind_device(
     p_device permit.devices, p_sent permit.devices, p_now timestamptz
 ) RETURNS void
@@ -195,7 +214,8 @@ BEGIN
             p_device.first_seated_at, p_now)
         ON CONFLICT (licence_id, fingerprint_hash) DO UPDATE SET device_id = excluded.device_id;
     UPDATE permit.devices AS d
-       SET fingerprint_hash = p_sent.fingerprint_hash, components = p_sent.components
+       SET fingerprint_hash = p_sent.fingerprint_hash, components = p_sent.components,
+           short_leases_until = greatest(d.short_leases_until, d.leased_until)
      WHERE d.tenant_id = p_device.tenant_id AND d.id = p_device.id;
 END
 $$;
@@ -211,7 +231,8 @@ LANGUAGE sql STABLE AS $$
            AND d.state = 'blocked')
 $$;
 
--- Seats this device: the one given, else (it has no id) a new one. The caller holds the lock and has
+-- Seats this device: the one given, else (it has no id) a new one; one that has given its seat back
+-- and comes again has never left it. The caller holds the lock and has
 -- counted.
 CREATE OR REPLACE FUNCTION permit.take_seat(
     p_licence permit.licences, p_device permit.devices, p_sent permit.devices, p_now timestamptz
@@ -220,21 +241,23 @@ LANGUAGE plpgsql AS $$
 BEGIN
     IF p_device.id IS NULL THEN
         INSERT INTO permit.devices
-               (tenant_id, licence_id, fingerprint_hash, components, name, platform, state,
+               (tenant_id, licence_id, fingerprint_hash, components, name, platform, version, state,
                 seated_at, first_seated_at, first_seen_at, last_seen_at)
         VALUES (p_licence.tenant_id, p_licence.id, p_sent.fingerprint_hash,
-                coalesce(p_sent.components, '{}'), p_sent.name, p_sent.platform, 'seated',
-                p_now, p_now, p_now, p_now);
+                coalesce(p_sent.components, '{}'), p_sent.name, p_sent.platform, p_sent.version,
+                'seated', p_now, p_now, p_now, p_now);
         RETURN;
     END IF;
     UPDATE permit.devices AS d
        SET state = 'seated',
            seated_at = CASE d.state WHEN 'seated' THEN d.seated_at ELSE p_now END,
            first_seated_at = coalesce(d.first_seated_at, p_now),
+           seat_free_at = NULL,
            last_seen_at = p_now,
            components = coalesce(p_sent.components, d.components),
            name = coalesce(p_sent.name, d.name),
-           platform = coalesce(p_sent.platform, d.platform)
+           platform = coalesce(p_sent.platform, d.platform),
+           version = coalesce(p_sent.version, d.version)
      WHERE d.tenant_id = p_licence.tenant_id AND d.id = p_device.id;
 END
 $$;
@@ -242,7 +265,7 @@ $$;
 -- Seats the device that sends this fingerprint, or says why it gets none: 'blocked', 'elsewhere',
 -- 'manual', 'full' or 'newcomers'. Nothing is written for a refused device, but that a blocked one
 -- keeps its block under new parts. The caller holds the lock on the licence. Of p_sent counts what a
--- caller says of a device: fingerprint_hash, components, name, platform.
+-- caller says of a device: fingerprint_hash, components, name, platform, version.
 CREATE OR REPLACE FUNCTION permit.seat_or_refuse(
     p_licence permit.licences, p_policy permit.policies, p_sent permit.devices, p_now timestamptz
 ) RETURNS text
@@ -293,23 +316,26 @@ BEGIN
         END IF;
     END IF;
 
-    IF v_device.state IS DISTINCT FROM 'seated' THEN
-        -- A lapsed device was activated once and comes back by itself.
+    IF v_device.state IS DISTINCT FROM 'seated' OR v_device.seat_free_at IS NOT NULL THEN
+        -- A lapsed device was activated once and comes back by itself. One that has given its seat back
+        -- must be activated again; but where it comes before the seat is free, that is still its own.
         IF p_policy.activation = 'manual' AND v_device.state IS DISTINCT FROM 'lapsed' THEN
             RETURN 'manual';
-        ELSIF permit.is_full(p_licence, p_policy) THEN
+        ELSIF v_device.state IS DISTINCT FROM 'seated' AND permit.is_full(p_licence, p_policy) THEN
             RETURN 'full';
         END IF;
     END IF;
 
     IF v_device.id IS NULL THEN
-        -- A leaked key must not churn through devices: in an hour no more new ones than twice the
-        -- seats, with room for a roll-out.
+        -- A leaked key must not churn through devices: in an hour no more new ones than the policy
+        -- says, else than twice the seats, with room for a roll-out. One that has given its seat back
+        -- does not count: a container that ends is followed by the next.
         SELECT count(*) INTO v_recent
           FROM permit.devices AS d
-         WHERE d.licence_id = p_licence.id AND d.first_seen_at > p_now - interval '1 hour';
-        IF v_recent >= greatest(100, coalesce(
-               2 * permit.most_seats(p_licence, p_policy)::bigint, 10000)) THEN
+         WHERE d.licence_id = p_licence.id AND d.first_seen_at > p_now - interval '1 hour'
+           AND d.state <> 'released' AND (d.state <> 'seated' OR d.seat_free_at IS NULL);
+        IF v_recent >= coalesce(p_policy.max_new_devices, greatest(100, coalesce(
+               2 * permit.most_seats(p_licence, p_policy)::bigint, 10000))) THEN
             RETURN 'newcomers';
         END IF;
     ELSIF v_is_match THEN

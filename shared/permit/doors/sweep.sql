@@ -12,16 +12,22 @@ DECLARE
     v_now timestamptz := permit.clock();
 BEGIN
     UPDATE permit.devices AS d
-       SET state = 'lapsed'
-     WHERE (d.tenant_id, d.id) IN (
-           SELECT seat.tenant_id, seat.id
+       SET state = free.state
+      FROM (
+           SELECT seat.tenant_id, seat.id, permit.device_state(
+                      seat.state, seat.last_seen_at, seat.leased_until, seat.seat_free_at,
+                      p.seat_ttl_interval, v_now) AS state
              FROM permit.devices AS seat
              JOIN permit.licences AS l ON l.tenant_id = seat.tenant_id AND l.id = seat.licence_id
              JOIN permit.policies AS p ON p.tenant_id = l.tenant_id AND p.id = l.policy_id
             WHERE seat.state = 'seated'
-              AND permit.has_lapsed(seat.last_seen_at, p.seat_ttl_interval, v_now)
+              AND permit.is_seat_free(
+                      seat.last_seen_at, seat.leased_until, seat.seat_free_at, p.seat_ttl_interval,
+                      v_now)
             LIMIT 10000
-              FOR UPDATE OF seat SKIP LOCKED);
+              FOR UPDATE OF seat SKIP LOCKED
+           ) AS free
+     WHERE d.tenant_id = free.tenant_id AND d.id = free.id;
     GET DIAGNOSTICS seats_lapsed = ROW_COUNT;
 
     DELETE FROM permit.sessions AS s
@@ -54,8 +60,8 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION permit.sweep() TO permit_sweep;
 
--- The same for the vendor's side: answers that are replayed no longer, links that have expired, and
--- the addresses of old events.
+-- The same for the vendor's side: answers that are replayed no longer, links that have expired, the
+-- addresses of old events; and what older events belong to.
 CREATE OR REPLACE FUNCTION permit.sweep_vendor(
     OUT answers_forgotten   bigint,
     OUT usages_forgotten    bigint,
@@ -70,7 +76,7 @@ BEGIN
      WHERE (a.tenant_id, a.key_hash) IN (
            SELECT old.tenant_id, old.key_hash
              FROM permit.idempotent_answers AS old
-            WHERE old.created_at <= v_now - interval '24 hours'
+            WHERE old.kept_until <= v_now
             LIMIT 10000
               FOR UPDATE SKIP LOCKED);
     GET DIAGNOSTICS answers_forgotten = ROW_COUNT;
@@ -100,6 +106,15 @@ BEGIN
             LIMIT 10000
               FOR UPDATE SKIP LOCKED);
     GET DIAGNOSTICS addresses_forgotten = ROW_COUNT;
+
+    UPDATE permit.audit_events AS e
+       SET parent_id = permit.parent_of(e.tenant_id, e.subject_kind, e.subject_id, e.changes)
+     WHERE (e.tenant_id, e.id) IN (
+           SELECT old.tenant_id, old.id
+             FROM permit.audit_events AS old
+            WHERE old.parent_id IS NULL AND old.subject_kind IN ('device', 'policy')
+            LIMIT 5000
+              FOR UPDATE SKIP LOCKED);
 END
 $$;
 GRANT EXECUTE ON FUNCTION permit.sweep_vendor() TO permit_sweep;

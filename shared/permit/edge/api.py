@@ -7,11 +7,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, NoReturn, TypeVar
 
 import psycopg
 
-from permit.contracts import Answer, Contract, validate
+from permit.contracts import Answer, Contract, Query, validate
 from permit.db import Database
 from permit.edge.payload import Context, Request, Response
 from permit.edge.refusals import (
@@ -21,9 +22,16 @@ from permit.edge.refusals import (
     UnsupportedMediaType,
 )
 from permit.edge.router import Handler, Router
-from permit.errors import DatabaseUnavailable, InvalidRequest, Refusal, StatementFailed
+from permit.errors import (
+    AnswerTooLarge,
+    DatabaseUnavailable,
+    InvalidRequest,
+    Refusal,
+    StatementFailed,
+)
 from permit.secrets.sources import SecretSource
 from permit.security.origin import is_proven, parse_origin_secrets, viewer_address
+from permit.sizes import can_be_answered
 
 Body = TypeVar("Body", bound=Contract)
 Registered = TypeVar("Registered", bound=Handler)
@@ -62,22 +70,25 @@ class Api:
         # What was imported lives as long as the process: no garbage collection needs to look at it.
         gc.freeze()
 
-    def get(self, path: str) -> Callable[[Registered], Registered]:
-        return self.route("GET", path)
+    def get(self, path: str, *, takes_query: bool = False) -> Callable[[Registered], Registered]:
+        return self.route("GET", path, takes_query=takes_query)
 
     def post(self, path: str) -> Callable[[Registered], Registered]:
         return self.route("POST", path)
 
-    def route(self, method: str, path: str) -> Callable[[Registered], Registered]:
+    def route(
+        self, method: str, path: str, *, takes_query: bool = False
+    ) -> Callable[[Registered], Registered]:
         """Registers a handler, which gets the ids of its path as text, by their names.
 
-        What answers GET answers HEAD too.
+        What answers GET answers HEAD too. Unless it takes a query, every parameter is refused.
         """
 
         def register(handler: Registered) -> Registered:
-            self._router.add(method, path, handler)
+            served = handler if takes_query else partial(self._without_query, handler)
+            self._router.add(method, path, served)
             if method == "GET":
-                self._router.add("HEAD", path, handler)
+                self._router.add("HEAD", path, served)
             return handler
 
         return register
@@ -121,6 +132,22 @@ class Api:
             raise InvalidRequest(("body", "must be a JSON object")) from None
         return validate(contract, {} if parsed is None and may_be_null else parsed)
 
+    def read_query(self, contract: type[Body]) -> Body:
+        """The query's parameters as this contract.
+
+        Raises InvalidRequest, also for a parameter that the contract does not know, or that comes
+        twice: whoever sent it meant something by it.
+        """
+        twice = contract.model_fields.keys() & self.request.repeated_parameters
+        if twice:
+            raise InvalidRequest(*((name, "must be given once") for name in sorted(twice)))
+        return validate(contract, self.request.query)
+
+    def refuse_query(self) -> None:
+        """Every parameter. Raises InvalidRequest."""
+        if self.request.query:
+            self.read_query(Query)
+
     def base_url(self, configured: str | None) -> str:
         """Where the caller reached us: the configured address, else the API's own."""
         return configured or f"https://{self.request.host}"
@@ -146,12 +173,16 @@ class Api:
         try:
             self._require_origin()
             handler, ids = self._router.find(self.request.method, self.request.path)
-            return handler(**ids)
+            return sendable(handler(**ids))
         except Refusal as refusal:
             return self.refuse(refusal)
         except psycopg.Error as error:
             # A defect: the invocation fails, and counts as an error of the function.
             raise StatementFailed(error) from None
+
+    def _without_query(self, handler: Handler, **ids: str) -> Response:
+        self.refuse_query()
+        return handler(**ids)
 
     def _require_origin(self) -> None:
         """Checked before routing, so that others learn nothing."""
@@ -188,6 +219,13 @@ def answer(
         headers={"Cache-Control": "no-store", **(headers or {})},
         body=body.model_dump_json(by_alias=True),
     )
+
+
+def sendable(response: Response) -> Response:
+    """The same, if Lambda passes it on. Raises AnswerTooLarge: before a COMMIT, it undoes all."""
+    if response.body is None or can_be_answered(response.body):
+        return response
+    raise AnswerTooLarge
 
 
 def problem(refusal: Refusal) -> dict[str, Any]:

@@ -6,12 +6,14 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref.html
 import json
 import time
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from itertools import accumulate
 from typing import Any
 from urllib.parse import urlsplit
 
 _PAUSES = (0.5, 1.0, 2.0, 4.0)  # seconds between attempts
 _TIMEOUT = 10.0
-_LONGEST_REASON = 1_000  # an answer may have 4,096 bytes
+_LONGEST_REASON = 1_000  # characters
+_LARGEST_ANSWER = 4_096  # bytes
 
 
 class CannotAnswer(RuntimeError):
@@ -22,11 +24,13 @@ def answer(request: dict[str, Any], *, physical_id: str, failure: str | None = N
     """Tells CloudFormation that the request succeeded, or why it did not. Raises CannotAnswer."""
     body = {
         "Status": "SUCCESS" if failure is None else "FAILED",
-        "Reason": (failure or "done")[:_LONGEST_REASON],
+        "Reason": "",
         # Always the same: a new one would make CloudFormation delete the old resource.
         "PhysicalResourceId": physical_id,
         **{name: request[name] for name in ("StackId", "RequestId", "LogicalResourceId")},
     }
+    room = _LARGEST_ANSWER - len(json.dumps(body))
+    body["Reason"] = _beginning(failure or "done", room)
     for pause in (*_PAUSES, None):
         problem = _put(request["ResponseURL"], json.dumps(body).encode())
         if problem is None:
@@ -34,6 +38,12 @@ def answer(request: dict[str, Any], *, physical_id: str, failure: str | None = N
         if pause is None:
             raise CannotAnswer(f"CloudFormation did not take the answer: {problem}")
         time.sleep(pause)
+
+
+def _beginning(text: str, room: int) -> str:
+    """As much of a text as has so many bytes in a string of JSON."""
+    sizes = accumulate(len(json.dumps(character)) - 2 for character in text[:_LONGEST_REASON])
+    return text[: sum(size <= room for size in sizes)]
 
 
 def _put(url: str, body: bytes) -> str | None:

@@ -3,22 +3,24 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
+from types import UnionType
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from permit.contracts import Answer, Contract, Query, validate
 from permit.db import Database
 from permit.edge import idempotency
-from permit.edge.api import Api, answer
+from permit.edge.api import Api, answer, sendable
 from permit.edge.idempotency import SentRequest
 from permit.edge.payload import Response
 from permit.edge.refusals import NotAuthenticated, NotPermitted
 from permit.errors import NotFound, Refusal
-from permit.people.callers import WITHOUT_SECOND_FACTOR, Caller, is_allowed
+from permit.people.callers import WITHOUT_SECOND_FACTOR, Caller, is_allowed, roles_for
 from permit.people.queries import callers
 from permit.people.refusals import SecondFactorMissing
 from permit.security import access_tokens, api_keys
-from permit.security.access_tokens import AccessClaims, InvalidToken, UnknownKid
+from permit.security.access_tokens import AccessClaims, ExpiredToken, InvalidToken, UnknownKid
+from permit.security.answer_seals import parse_answer_keys, seals_of
 from permit.security.jwk import JwkSet, parse_jwk_set
 from permit.settings import VendorSettings
 
@@ -34,7 +36,8 @@ class Operation(NamedTuple):
     """An action of permit.roles; None where no token is needed."""
     request: type[Contract] | None
     query: type[Query] | None
-    answer: type[Answer] | None
+    answer: type[Answer] | UnionType | None
+    """A union where what is answered depends on what was sent."""
     status: int
     creates: bool
     """Takes an Idempotency-Key."""
@@ -52,6 +55,7 @@ class VendorApi(Api):
         super().__init__(database, settings.origin_secret)
         self._tenants = database
         self._token_jwks = settings.token_jwks
+        self._answer_keys = settings.answer_keys
         self._public_url = settings.public_url
         self.operations: list[Operation] = []
 
@@ -63,7 +67,7 @@ class VendorApi(Api):
         *,
         request: type[Contract] | None = None,
         query: type[Query] | None = None,
-        answer: type[Answer] | None = None,
+        answer: type[Answer] | UnionType | None = None,
         status: int | None = None,
         creates: bool = False,
         refuses: tuple[type[Refusal], ...] = (),
@@ -92,7 +96,7 @@ class VendorApi(Api):
             )
             self.operations.append(operation)
 
-            self.route(method, path)(partial(self._serve, operation))
+            self.route(method, path, takes_query=True)(partial(self._serve, operation))
             return run
 
         return register
@@ -112,6 +116,7 @@ class VendorApi(Api):
         except ValueError:
             raise NotFound from None  # not an id, and fixed paths were tried first
         if operation.action is None:
+            self.refuse_query()
             sent = () if operation.request is None else (self._read(operation.request),)
             return self._reply(operation, operation.run(*sent))
         credentials = self._credentials()
@@ -120,7 +125,7 @@ class VendorApi(Api):
             caller = self._enter(credentials, facts)
             self.note(tenant_id=str(caller.tenant_id), actor=str(caller.id))
             if not is_allowed(caller.role, operation.action):
-                raise NotPermitted
+                raise NotPermitted(operation.action, caller.role, roles_for(operation.action))
             if operation.needs_fresh_proof:
                 caller.require_fresh_proof(datetime.now(UTC))
             sent = self._read_sent(operation)  # not parsed for whoever may not send it
@@ -128,11 +133,12 @@ class VendorApi(Api):
             if reason is not None:  # known only now, so the caller enters again with it
                 self._enter(credentials, {**facts, "reason": reason})
             arguments = [caller] if sent is None else [caller, sent]
-            return self._once(
+            response = self._once(
                 operation,
                 caller,
                 lambda: self._reply(operation, operation.run(*arguments, **ids)),
             )
+            return sendable(response)
 
     def _once(self, operation: Operation, caller: Caller, run: Callable[[], Response]) -> Response:
         key = self.request.headers.get(idempotency.HEADER)
@@ -141,15 +147,19 @@ class VendorApi(Api):
         digest = idempotency.request_digest(
             str(caller.id), operation.method, self.request.path, self.request.raw_body
         )
-        sent = SentRequest(key=idempotency.parse_key(key), digest=digest)
+        seals = seals_of(
+            self._answer_keys.parsed(parse_answer_keys),
+            tenant_id=caller.tenant_id,
+            caller_key=idempotency.parse_key(key),
+        )
+        sent = SentRequest(seals=seals, digest=digest)
         return idempotency.answer_once(self._tenants, sent, run)
 
     def _read_sent(self, operation: Operation) -> Contract | None:
-        if operation.request is not None:
-            return self._read(operation.request)
         if operation.query is not None:
-            return validate(operation.query, self.request.query)
-        return None
+            return self.read_query(operation.query)
+        self.refuse_query()
+        return None if operation.request is None else self._read(operation.request)
 
     def _read(self, contract: type[Contract]) -> Contract:
         """The body, which may be left out, or null, where it may be empty."""
@@ -168,14 +178,16 @@ class VendorApi(Api):
     def _credentials(self) -> AccessClaims | bytes:
         """A verified token's claims, or an API key's hash."""
         scheme, _, token = self.request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
+        if scheme.lower() != "bearer" or not token:
             raise NotAuthenticated
         if token.startswith(api_keys.PREFIX):
             return api_keys.digest(token)
         try:
             return self._verified(token)
+        except ExpiredToken:
+            raise NotAuthenticated("expired") from None
         except InvalidToken:
-            raise NotAuthenticated from None
+            raise NotAuthenticated("not valid") from None
 
     def _verified(self, token: str) -> AccessClaims:
         issuer, now = self.base_url(self._public_url), datetime.now(UTC)
@@ -191,7 +203,7 @@ class VendorApi(Api):
         if isinstance(credentials, bytes):
             entered = callers.enter_with_api_key(self._tenants, credentials, facts)
             if entered is None:
-                raise NotAuthenticated
+                raise NotAuthenticated("not valid")
             return Caller(
                 tenant_id=entered.tenant_id,
                 kind="api_key",
@@ -200,7 +212,7 @@ class VendorApi(Api):
             )
         user = callers.enter(self._tenants, credentials, facts)
         if user is None:
-            raise NotAuthenticated
+            raise NotAuthenticated("not valid")
         if user.must_enrol and facts["action"] not in WITHOUT_SECOND_FACTOR:
             raise SecondFactorMissing
         return Caller(

@@ -56,7 +56,17 @@ class Request:
 
     @property
     def query(self) -> Mapping[str, str]:
+        """The parameters; of one that comes twice, both values with a comma between them."""
         return self._event.get("queryStringParameters") or {}
+
+    @property
+    def repeated_parameters(self) -> set[str]:
+        """Names that come more than once: a comma in `query` may also be a value's own."""
+        from urllib.parse import parse_qsl  # no check's cold start needs it
+
+        text = self._event.get("rawQueryString") or ""
+        names = [name for name, _ in parse_qsl(text, keep_blank_values=True)]
+        return {name for name in names if names.count(name) > 1}
 
     @property
     def raw_body(self) -> str:

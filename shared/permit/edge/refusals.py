@@ -1,6 +1,7 @@
 """What the edge refuses before anything is done."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 from permit.errors import Refusal
 
@@ -67,16 +68,33 @@ class MethodNotAllowed(Refusal):
 
 
 class NotAuthenticated(Refusal):
-    """No access token or API key, or not a good one: only the log tells which."""
+    """No access token or API key was sent, or not a good one: `detail` tells which."""
 
     status = 401
     code = "not_authenticated"
     title = "Sign in first"
-    detail = "The request needs a valid access token or API key."
+
+    def __init__(self, fault: Literal["missing", "not valid", "expired"] = "missing") -> None:
+        """Why one is not valid, or not any more, only the log tells; an end in time has a cure."""
+        super().__init__()
+        self.detail = {
+            "missing": "Send an access token or an API key: `Authorization: Bearer …`.",
+            "not valid": "The access token or API key is not valid, or not any more: sign in "
+            "again, or make another key.",
+            "expired": "The access token has expired: get another with your refresh token at "
+            "/v1/login/refresh, or sign in again.",
+        }[fault]
+        self._error = {
+            "missing": "",
+            "not valid": "The access token or API key is not valid",
+            "expired": "The access token has expired",
+        }[fault]
 
     @property
     def headers(self) -> dict[str, str]:
-        return {"WWW-Authenticate": "Bearer"}
+        """RFC 6750, section 3: no error where nothing was sent."""
+        error = f' error="invalid_token", error_description="{self._error}"'
+        return {"WWW-Authenticate": f"Bearer{error if self._error else ''}"}
 
 
 class NotPermitted(Refusal):
@@ -85,3 +103,8 @@ class NotPermitted(Refusal):
     status = 403
     code = "not_permitted"
     title = "Your role may not do this"
+
+    def __init__(self, action: str, role: str, allowed: Iterable[str]) -> None:
+        """`allowed` are the roles that may."""
+        super().__init__()
+        self.detail = f"`{action}` is for the roles {', '.join(allowed)}, and yours is {role}."

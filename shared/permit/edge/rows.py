@@ -7,4 +7,6 @@ from dataclasses import dataclass, field
 class Claim:
     is_new: bool
     is_same: bool | None
+    name: bytes | None
+    """The one that the sealed answer is kept under."""
     sealed: bytes | None = field(repr=False)

@@ -9,16 +9,18 @@ from uuid import UUID
 from permit.db import Database
 from permit.errors import InvalidRequest, NotFound
 from permit.licences import policies
-from permit.licences.queries import licences
+from permit.licences.queries import devices, licences
 from permit.licences.queries.policies import lock_policy
 from permit.licences.refusals import (
+    LicenceEndMoved,
     LicenceNotStarted,
     LicencePerpetual,
     LicenceRevoked,
     PolicyWithoutDuration,
     ProductArchived,
+    unknown_key,
 )
-from permit.licences.rows import Licence, NewLicence
+from permit.licences.rows import Licence, NewLicence, Policy, Transferred
 from permit.licences.terms import LicenceRequest
 from permit.security import licence_keys
 
@@ -28,7 +30,11 @@ _REFUSALS = {
     "devices": ("max_devices", "the policy does not require a device"),
     "misfit": ("policy_id", "must be a policy of the licence's product that fits its limits"),
     "term": ("expires_at", "must be after starts_at"),
+    "endless": ("term", 'the licence has no end to extend: "restart" gives it one'),
+    "shorter": ("expires_at", "must not be before the present end: renewing never shortens"),
 }
+_LAST_YEAR = 8999  # as permit.contracts.Instant has it
+_TOO_LATE = f"would end after the year {_LAST_YEAR}"
 
 
 def issue(database: Database, tenant_id: UUID, order: LicenceRequest) -> NewLicence:
@@ -61,24 +67,46 @@ def get(database: Database, tenant_id: UUID, licence_id: UUID) -> Licence:
 
 
 def look_up(database: Database, tenant_id: UUID, key: str) -> Licence:
-    """The licence that has this key, or had it before it was replaced."""
+    """The licence that has this key, or had it before it was replaced.
+
+    Raises NotFound, which says whether the key is mistyped.
+    """
     canonical = licence_keys.canonical(key)
     if canonical is None:
-        raise NotFound
-    return _found(licences.find_by_key(database, tenant_id, licence_keys.digest(canonical)))
+        raise unknown_key(mistyped=True)
+    licence = licences.find_by_key(database, tenant_id, licence_keys.digest(canonical))
+    if licence is None:
+        raise unknown_key(mistyped=False)
+    return licence
 
 
 def change(
     database: Database, tenant_id: UUID, licence_id: UUID, changes: dict[str, Any]
 ) -> Licence:
-    """Changes the given terms, by name. Raises NotFound, InvalidRequest."""
+    """Changes the given terms, by name. Raises NotFound, InvalidRequest.
+
+    `term` among them says what becomes of the end at a move: `keep`, `restart` or `extend`. With
+    the policy that the licence has already nothing moves, so that a repetition changes nothing.
+    """
     licence = _found(licences.lock_licence(database, tenant_id, licence_id))
+    changes = {**changes}
+    term = changes.pop("term", "keep")
     if not changes:
         return licence
-    _refuse_misfit(database, tenant_id, licence, changes)
+    policy = _fitting_policy(database, tenant_id, licence, changes)
+    if policy is None or policy.id == licence.policy_id:
+        term = "keep"
     holder = {**licence.holder, **changes.get("holder", {})}
     terms = {**terms_of(licence), **changes, "holder": holder}
-    return _found(licences.set_terms(database, tenant_id, licence_id, terms))
+    duration = policy and policy.duration
+    if term == "extend" and duration and licence.starts_at and not licence.expires_at:
+        raise InvalidRequest(_REFUSALS["endless"])
+    changed = _found(
+        licences.set_terms(database, tenant_id, licence_id, terms, term=term, duration=duration)
+    )
+    if term == "extend" and changed.expires_at and changed.expires_at.year > _LAST_YEAR:
+        raise InvalidRequest(("term", _TOO_LATE))
+    return changed
 
 
 def terms_of(licence: Licence) -> dict[str, Any]:
@@ -106,10 +134,20 @@ def renew(
     *,
     duration: str | None,
     expires_at: datetime | None,
+    known_end: datetime | None = None,
 ) -> Licence:
-    """By a duration (else the policy's) from the later of now and expiry, or until a time."""
+    """By a duration (else the policy's) from the later of now and expiry, or until a time.
+
+    Only if the licence ends at `known_end`, where that is given. Raises NotFound, InvalidRequest,
+    and what the licence's state refuses.
+    """
     renewed = licences.set_renewed(
-        database, tenant_id, licence_id, duration=duration, expires_at=expires_at
+        database,
+        tenant_id,
+        licence_id,
+        duration=duration,
+        expires_at=expires_at,
+        known_end=known_end,
     )
     if renewed is not None:
         return renewed
@@ -120,12 +158,14 @@ def renew(
         raise LicenceNotStarted
     if licence.expires_at is None:
         raise LicencePerpetual
+    if known_end is not None and _second(known_end) != _second(licence.expires_at):
+        raise LicenceEndMoved(licence.expires_at)
     if expires_at is not None:
-        raise InvalidRequest(("expires_at", "must be after starts_at"))
+        raise InvalidRequest(_REFUSALS["shorter"])
     policy = policies.get_policy(database, tenant_id, licence.policy_id)
     if duration is None and policy.duration is None:
         raise PolicyWithoutDuration
-    raise InvalidRequest(("duration", "would end after the year 8999"))
+    raise InvalidRequest(("duration", _TOO_LATE))
 
 
 def rotate_key(
@@ -140,6 +180,33 @@ def rotate_key(
         get(database, tenant_id, licence_id)
         raise LicenceRevoked
     return _with_key(licence, key)
+
+
+def transfer(
+    database: Database,
+    tenant_id: UUID,
+    licence_id: UUID,
+    *,
+    holder: dict[str, str | None],
+    release_devices: bool,
+    overlap: str | None,
+) -> Transferred:
+    """To another holder, who replaces the present one whole. Raises NotFound, LicenceRevoked.
+
+    With `overlap` it gets another key, and the old one works for so long yet. Idempotent without.
+    """
+    licence = licences.set_holder(database, tenant_id, licence_id, holder)
+    if licence is None:
+        get(database, tenant_id, licence_id)
+        raise LicenceRevoked
+    if release_devices:
+        devices.release_all(database, tenant_id, licence_id)
+    if overlap is not None:
+        new = rotate_key(database, tenant_id, licence_id, overlap=overlap)
+        return Transferred(**_members(new), key=new.key)
+    if release_devices:
+        licence = get(database, tenant_id, licence_id)
+    return Transferred(**_members(licence), key=None)
 
 
 def _issue(
@@ -162,21 +229,26 @@ def _issue(
 
 
 def _with_key(licence: Licence, key: str) -> NewLicence:
-    return NewLicence(
-        **{each.name: getattr(licence, each.name) for each in fields(Licence)}, key=key
-    )
+    return NewLicence(**_members(licence), key=key)
 
 
-def _refuse_misfit(
+def _members(licence: Licence) -> dict[str, Any]:
+    return {each.name: getattr(licence, each.name) for each in fields(Licence)}
+
+
+def _fitting_policy(
     database: Database, tenant_id: UUID, licence: Licence, changes: dict[str, Any]
-) -> None:
-    """Raises InvalidRequest where the term would have no length, or the policy would not fit."""
+) -> Policy | None:
+    """The policy that the changes are about, locked; None where they are about none.
+
+    Raises InvalidRequest where the term would have no length, or the policy would not fit.
+    """
     starts_at = changes.get("starts_at", licence.starts_at)
     expires_at = changes.get("expires_at", licence.expires_at)
     if starts_at is not None and expires_at is not None and expires_at <= starts_at:
         raise InvalidRequest(_REFUSALS["term"])
     if changes.keys().isdisjoint({"policy_id", "max_devices"}):
-        return
+        return None
     # Locked, so that its rules cannot change between here and the write.
     policy = lock_policy(database, tenant_id, changes.get("policy_id", licence.policy_id))
     counts_devices = isinstance(changes.get("max_devices", licence.max_devices), int)
@@ -184,6 +256,7 @@ def _refuse_misfit(
         raise InvalidRequest(_REFUSALS["misfit"])
     if counts_devices and not policy.device_required:
         raise InvalidRequest(_REFUSALS["devices" if "max_devices" in changes else "misfit"])
+    return policy
 
 
 def _act(
@@ -206,6 +279,11 @@ def _found(licence: Licence | None) -> Licence:
     if licence is None:
         raise NotFound
     return licence
+
+
+def _second(instant: datetime) -> datetime:
+    """A caller's language may know no smaller parts of one."""
+    return instant.replace(microsecond=0)
 
 
 def _new_key() -> tuple[str, bytes, str]:

@@ -1,5 +1,6 @@
 """The policies that licences share: created, changed, deleted."""
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -7,8 +8,10 @@ from permit.contracts import validate
 from permit.db import Database
 from permit.errors import InvalidRequest, NotFound
 from permit.licences.queries import policies
-from permit.licences.rows import Policy
+from permit.licences.rows import Policy, PolicyReach
 from permit.licences.terms import PolicyTerms
+
+_LIMITED = ("device_required", "must be true: licences have limits of their own")
 
 
 def create_policy(
@@ -34,8 +37,22 @@ def change_policy(
         return policy
     updated = policies.set_terms(database, tenant_id, policy_id, changed)
     if updated is None:
-        raise InvalidRequest(("device_required", "must be true: licences have limits of their own"))
+        raise InvalidRequest(_LIMITED)
     return updated
+
+
+def try_change(
+    database: Database, tenant_id: UUID, policy_id: UUID, changes: dict[str, Any]
+) -> tuple[Policy, PolicyReach]:
+    """The policy as it would be, and what that would touch. It refuses what a change refuses."""
+    policy = get_policy(database, tenant_id, policy_id)
+    changed = validate(PolicyTerms, {**terms_of(policy), **changes})
+    if not changed.device_required and policies.is_limited_by_licences(
+        database, tenant_id, policy_id
+    ):
+        raise InvalidRequest(_LIMITED)
+    reach = policies.find_reach(database, tenant_id, policy_id, changed)
+    return replace(policy, **changed.model_dump()), reach
 
 
 def delete_policy(database: Database, tenant_id: UUID, policy_id: UUID) -> None:

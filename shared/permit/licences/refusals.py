@@ -1,6 +1,22 @@
 """What is refused to the vendor of a licence: what its state or its policy does not allow."""
 
-from permit.errors import Conflict
+from datetime import datetime
+
+from pydantic_core import to_jsonable_python
+
+from permit.errors import Conflict, NotFound
+
+
+def unknown_key(*, mistyped: bool) -> NotFound:
+    """No licence has the key, or has had it."""
+    refusal = NotFound()
+    refusal.detail = (
+        "The key is mistyped: no licence key reads like this."
+        if mistyped
+        else "No licence has this key."
+    )
+    refusal.members = {"mistyped": mistyped}
+    return refusal
 
 
 class ProductArchived(Conflict):
@@ -29,6 +45,18 @@ class LicenceNotStarted(Conflict):
 
     code = "licence_not_started"
     detail = "The licence has not started: it has no term yet."
+
+
+class LicenceEndMoved(Conflict):
+    """The licence's end is not the one that the caller knows: somebody has renewed it since."""
+
+    code = "licence_end_moved"
+
+    def __init__(self, expires_at: datetime) -> None:
+        super().__init__()
+        present = to_jsonable_python(expires_at)
+        self.detail = f"The licence does not end at the time in `from`: it ends at {present}."
+        self.members = {"expires_at": present}
 
 
 class PolicyWithoutDuration(Conflict):

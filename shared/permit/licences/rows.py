@@ -1,6 +1,7 @@
 """Rows of the vendor's side, apart from the check's: a check's cold start does not load them.
 
-Product, Policy, Licence, Device and MeterUsage are answered as they are: each field is public.
+Product, Policy, PolicyReach, Licence, Device and MeterUsage are answered as they are: each field
+is public.
 """
 
 from dataclasses import dataclass, field
@@ -48,10 +49,30 @@ class Policy:
     lease: str
     entitlements: list[str]
     max_releases: int | None
+    max_new_devices: int | None
     self_service: bool
     meters: list[dict[str, Any]]
     created_at: datetime
     """When the policy was made."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyReach:
+    """What a change of a policy would touch, by the terms as they would be."""
+
+    licences: int
+    """How many licences have the policy, and would follow it at their next check."""
+    seats: int
+    """How many seats their devices have."""
+    licences_over_limit: int
+    """How many of the licences have more seats taken than their limit would be: their own, else
+    the policy's `max_devices`; the `overage` is not added."""
+    seats_over_limit: int
+    """How many of the seats are beyond the limit and the `overage`: checks of their devices would
+    be refused."""
+    is_complete: bool
+    """Whether all licences were counted. False: the policy has more than 50,000, and each number
+    is of 50,000 of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +128,12 @@ class NewLicence(Licence):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Transferred(Licence):
+    key: str | None = field(repr=False)
+    """A new key that was asked for. Shown this once: only its digest is stored."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Issued(Licence):
     """A licence that was issued, or why it was not: then the rest is empty."""
 
@@ -121,10 +148,15 @@ class Device:
     """What people call the machine. Null: not known."""
     platform: str | None
     """What the machine runs. Null: not known."""
+    version: str | None
+    """The version of the vendor's program that last said it at a check. Null: none did."""
     state: str
     """`seated`, `lapsed` (its floating seat ran out), `released` or `blocked`."""
     seated_at: datetime | None
     """Since when the device has its seat, or had its last one. Null: it never had one."""
+    seat_free_at: datetime | None
+    """The key's holder has given the seat back, and it is taken until then, as a proof on it is
+    still good. Null: they have not, or the device has none."""
     first_seen_at: datetime
     """When the licence first saw the device."""
     last_seen_at: datetime

@@ -1,6 +1,5 @@
 """The terms that a vendor sets: of a policy, and of one licence."""
 
-import json
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -8,6 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from permit.contracts import (
     Answer,
     Contract,
+    Email,
     Entitlement,
     Id,
     Instant,
@@ -22,6 +22,7 @@ from permit.contracts import (
     duration_seconds,
 )
 from permit.errors import InvalidRequest
+from permit.sizes import written_size
 
 _METADATA_BYTES = 8 * 1024
 _MOST_DEVICES = 1_000_000
@@ -29,7 +30,10 @@ _PERIOD_WORDS = (
     '"hour", "day", "week", "month", "year", or an ISO 8601 duration in whole numbers '
     "from PT1M to P100Y"
 )
-_METADATA_WORDS = f"a JSON object of at most {_METADATA_BYTES:,} bytes and 32 levels"
+_METADATA_WORDS = (
+    f"a JSON object of at most {_METADATA_BYTES:,} bytes, with its numbers written out "
+    "(1e3 as 1000), and 32 levels"
+)
 
 Entitlements = Annotated[list[Entitlement], Items(0, 200)]
 # A limit is a number, and None is no limit. The exception is a licence's own limit of devices:
@@ -39,8 +43,8 @@ OwnLimit = Devices | Literal["unlimited"] | None
 
 
 def _small(metadata: dict[str, object]) -> dict[str, object]:
-    if len(json.dumps(metadata).encode()) > _METADATA_BYTES:
-        raise ValueError(f"must be at most {_METADATA_BYTES} bytes of JSON")
+    if written_size(metadata) > _METADATA_BYTES:
+        raise ValueError(f"must be {_METADATA_WORDS}")
     return metadata
 
 
@@ -103,7 +107,7 @@ class PolicyTerms(Contract):
     """What people call the policy; checks answer it too."""
     duration: Term | None = None
     """How long a licence lasts from its start, by the calendar: P1M from 31 January ends on the
-    last day of February. Null: without end."""
+    last day of February, and renewed for a month on 31 March. Null: without end."""
     starts: Literal["on_issue", "on_first_check"] = "on_issue"
     """When a licence without `starts_at` begins: `on_issue`, or `on_first_check`, with its first
     valid check."""
@@ -141,6 +145,10 @@ class PolicyTerms(Contract):
     max_releases: Devices | None = 3
     """How often in 30 days the holder of a key may move a node-locked licence: by releasing a
     device, or with a machine that is recognised by its components. Null: no limit."""
+    max_new_devices: Devices | None = None
+    """How many devices that it has not met before a licence takes within an hour, so that a leaked
+    key does not serve endless machines; those that have given their seat back do not count. Null:
+    100, or twice its seats where that is more; 10,000 without a limit of seats."""
     self_service: bool = True
     """Whether a check that finds no free seat tells the holder of the key which devices have the
     seats, so that they can release one."""
@@ -167,7 +175,7 @@ class Holder(Contract):
 
     name: Name | None = None
     """The holder's name. Null: none."""
-    email: Annotated[str, bounded(3, 254)] | None = None
+    email: Email | None = None
     """The holder's email; Permit never writes to it. Null: none."""
     reference: Name | None = None
     """What the vendor's own systems call the holder, such as a customer number. Null: none."""

@@ -39,6 +39,7 @@ ACTIONS: dict[str, frozenset[str]] = {
     "licences.reinstate": _OWNERS,
     "licences.revoke": _OWNERS,
     "licences.rotate-key": _OWNERS,
+    "licences.transfer": _OWNERS,
     "usage.read": _READERS,
     "usage.reset": _OWNERS,
     "devices.read": _READERS,
@@ -46,6 +47,7 @@ ACTIONS: dict[str, frozenset[str]] = {
     "devices.release": _READERS,
     "devices.block": _READERS,
     "devices.unblock": _READERS,
+    "tenants.read": _EVERYBODY,
     "users.read": _READERS,
     "users.invite": _OWNERS,
     "users.change": _OWNERS,
@@ -64,7 +66,7 @@ ACTIONS: dict[str, frozenset[str]] = {
     "audit.read": _READERS,
 }
 
-# What the audit log tells beyond the actions above: sign-ins, and what a link's holder does.
+# What the audit log tells beyond the actions above. Sign-ins, and what a link's holder does.
 SIGN_IN_EVENTS = (
     "sessions.begin",
     "sessions.refuse-code",
@@ -75,14 +77,32 @@ SIGN_IN_EVENTS = (
     "users.accept",
     "users.use-password-reset",
 )
+# What operators do for a tenant, as their commands are called (functions/operator).
+OPERATOR_EVENTS = (
+    *("create-tenant", "create-user", "import-user", "set-password", "remove-second-factor"),
+    *("create-product", "create-policy", "create-licence", "change-licence"),
+    *("suspend-licence", "reinstate-licence", "revoke-licence", "rotate-licence-key"),
+    *("activate-device", "release-device", "block-device", "unblock-device"),
+)
+# Whatever the audit log can tell; who only reads changes nothing, and is not told.
+EVENTS = (
+    *(action for action in ACTIONS if action.split(".")[1] not in ("read", "list", "lookup")),
+    *SIGN_IN_EVENTS,
+    *OPERATOR_EVENTS,
+)
 # What a user may do whose tenant requires a second factor, and who has none yet.
-WITHOUT_SECOND_FACTOR = frozenset({"self.read", "self.second-factor"})
+WITHOUT_SECOND_FACTOR = frozenset({"tenants.read", "self.read", "self.second-factor"})
 
 _RANKS = {"owner": 3, "admin": 2}
 
 
 def is_allowed(role: str, action: str) -> bool:
     return role in ACTIONS[action]
+
+
+def roles_for(action: str) -> list[str]:
+    """Who may do it, the one that goes furthest first."""
+    return [role for role in ("owner", "admin", "support", "issuer") if role in ACTIONS[action]]
 
 
 def is_above(role: str, other: str) -> bool:

@@ -3,17 +3,22 @@
 import base64
 import binascii
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from permit.contracts import read_instant
+from permit.db import Database
 from permit.errors import InvalidRequest, NotFound
 from permit.operator_access import Operator
 from permit.people.queries import export as queries
 from permit.people.queries import tenants
+from permit.people.queries.export import UsagePlace
+from permit.sizes import LARGEST_ANSWER
 
 _NOTHING = UUID(int=0)  # before every id
-_PAGE_BYTES = 4_000_000  # Lambda's answers have 6 MB
+_FRAME = 1_000  # bytes of an answer around its items
 # Licences in one statement, which holds their locks; and in one command, which has 15 minutes.
 _BATCH = 1_000
 _BATCHES = 200
@@ -30,23 +35,17 @@ def export(operator: Operator, tenant_id: UUID, *, cursor: str | None, at_most: 
 
     A row that is inserted meanwhile may or may not be on a later page; none comes twice.
     """
-    kind, after = next(iter(queries.EXPORTS)), _NOTHING
-    if cursor is not None:
-        kind, after = _parse_cursor(cursor)
-    kinds = list(queries.EXPORTS)
     items: list[dict[str, Any]] = []
-    size = 0
+    last, room = cursor, LARGEST_ANSWER - _FRAME
     with operator.entered(tenant_id) as database:
         if not tenants.is_tenant(database, tenant_id):
             raise NotFound
-        for each in kinds[kinds.index(kind) :]:
-            missing = at_most - len(items)
-            for row in queries.list_rows(database, each, after=after, at_most=missing):
-                items.append({"kind": each, **row.item})
-                size += len(json.dumps(row.item))
-                if len(items) == at_most or size > _PAGE_BYTES:
-                    return Page(items=items, next_cursor=_cursor(each, row.id))
-            after = _NOTHING
+        for place, item in _walk(database, cursor, at_most=at_most):
+            room -= len(json.dumps(item)) + 2
+            if items and (len(items) == at_most or room < 0):
+                return Page(items=items, next_cursor=last)
+            items.append(item)
+            last = _encoded(place)
     return Page(items=items, next_cursor=None)
 
 
@@ -62,16 +61,61 @@ def erase(operator: Operator, tenant_id: UUID, name: str) -> int:
     return left
 
 
-def _cursor(kind: str, after: UUID) -> str:
-    return base64.urlsafe_b64encode(f"{kind}:{after}".encode()).decode()
+def _walk(
+    database: Database, cursor: str | None, *, at_most: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """At least one item more than `at_most`, if there are: each with its place, for the cursor."""
+    kinds = list(queries.EXPORTS)
+    kind, after = (kinds[0], _NOTHING) if cursor is None else _parse_cursor(cursor)
+    if isinstance(after, UsagePlace):
+        yield from _walk_usage(database, after, at_most=at_most + 1)
+        after = after.licence_id
+    for each in kinds[kinds.index(kind) :]:
+        for row in queries.list_rows(database, each, after=after, at_most=at_most + 1):
+            used: list[dict[str, Any]] = row.item.get("usage") or []  # a licence's
+            rest = used[queries.MOST_PERIODS :]
+            del used[queries.MOST_PERIODS :]
+            yield f"{each}:{row.id}", {"kind": each, **row.item}
+            if rest:
+                place = _usage_place(row.id, used[-1])
+                yield from _walk_usage(database, place, at_most=at_most + 1)
+        after = _NOTHING
 
 
-def _parse_cursor(cursor: str) -> tuple[str, UUID]:
+def _walk_usage(
+    database: Database, after: UsagePlace, *, at_most: int
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    for row in queries.list_usage(database, after, at_most=at_most):
+        place = json.dumps(_usage_place(row.id, row.item), default=str)
+        yield f"usage:{place}", {"kind": "usage", **row.item}
+
+
+def _usage_place(licence_id: UUID, usage: dict[str, Any]) -> UsagePlace:
+    return UsagePlace(licence_id, usage["meter"], usage["period_start"] or "-infinity")
+
+
+def _encoded(place: str) -> str:
+    return base64.urlsafe_b64encode(place.encode()).decode()
+
+
+def _parse_cursor(cursor: str) -> tuple[str, UUID | UsagePlace]:
+    """The kind to go on with, and the place after which."""
     try:
-        kind, _, after = base64.urlsafe_b64decode(cursor.encode()).decode().partition(":")
-        place = UUID(after)
-    except (binascii.Error, ValueError):
+        kind, _, text = base64.urlsafe_b64decode(cursor.encode()).decode().partition(":")
+        if kind == "usage":
+            return "licence", _parse_usage(*json.loads(text))
+        place = UUID(text)
+    except (binascii.Error, ValueError, TypeError, RecursionError):
         raise InvalidRequest(("cursor", "is not one that an export gave")) from None
     if kind not in queries.EXPORTS:
         raise InvalidRequest(("cursor", "is not one that an export gave"))
     return kind, place
+
+
+def _parse_usage(licence_id: object, meter: object, start: object) -> UsagePlace:
+    """Raises ValueError for what Postgres would not read."""
+    if not str(meter).isprintable():
+        raise ValueError("no meter has this name")
+    if start != "-infinity":
+        read_instant(start)
+    return UsagePlace(UUID(str(licence_id)), str(meter), str(start))

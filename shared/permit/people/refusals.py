@@ -94,6 +94,16 @@ class SecondFactorMissing(Refusal):
     detail = "Enrol one at /v1/users/me/second-factor; until then nothing else is open."
 
 
+class OwnSecondFactorMissing(Conflict):
+    """Whoever requires a second factor of everybody would shut themself out without one."""
+
+    code = "own_second_factor_missing"
+    detail = (
+        "You have no second factor yourself, so the rule would shut you out: enrol and confirm one "
+        "at /v1/users/me/second-factor first."
+    )
+
+
 class NotForOneself(Refusal):
     """What an owner or admin does for a colleague, nobody does for themself."""
 
@@ -109,6 +119,7 @@ class AboveYourRole(Refusal):
     status = 403
     code = "above_your_role"
     title = "This goes beyond your own role"
+    detail = "Nobody gives, changes, deactivates or helps a role above their own."
 
 
 class NotAUser(Refusal):
@@ -117,6 +128,7 @@ class NotAUser(Refusal):
     status = 403
     code = "not_a_user"
     title = "This is for people, and an API key asks"
+    detail = "No API key may do this, whatever its role: sign in as a person."
 
 
 class LastOwner(Conflict):

@@ -1,6 +1,6 @@
 """Rows of people: sign-ins, users, API keys, the audit log, exports.
 
-User, ApiKey and AuditEvent are answered as they are: each field is public.
+Tenant, User, ApiKey and AuditEvent are answered as they are: each field is public.
 """
 
 from dataclasses import dataclass, field
@@ -70,6 +70,18 @@ class Account:
     user_id: UUID
 
 
+@dataclass(frozen=True, kw_only=True)
+class Tenant:
+    id: UUID
+    """The tenant's id."""
+    name: str
+    """What the tenant is called; the operator gave it the name."""
+    created_at: datetime
+    """When the tenant was made."""
+    requires_second_factor: bool
+    """Whether all the tenant's people need a second factor."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExportedRow:
     """A row of an export, and what the next page begins after."""
@@ -128,9 +140,13 @@ class AuditEvent:
     action: str
     """What was done: an action of the table of roles, or an operator's command."""
     subject: dict[str, str]
+    licence_id: UUID | None
+    """The licence that it was done to, or to a device of. Null: to something else."""
+    product_id: UUID | None
+    """The product that it was done to, or to a policy of. Null: to something else."""
     changes: dict[str, Any]
-    """By field: its value before (`from`) and after (`to`), or neither where it is personal or
-    secret."""
+    """By field, as requests and answers call it (`holder.email` is the holder's): its value before
+    (`from`) and after (`to`), or neither where it is personal or secret."""
     reason: str | None
     """Why, as the request said. Null: it did not say."""
     request_id: str | None

@@ -65,8 +65,7 @@ def log_in(
 ) -> Tokens:
     """Two round trips: admission under the throttle, and the session.
 
-    With a second factor the first step ends in SecondFactorRequired: its attempt was no guess, and
-    stays counted at its place alone.
+    With a second factor the first step ends in SecondFactorRequired: its attempt was no guess.
 
     An unknown email takes the same steps at the same cost as a wrong password, and is throttled
     alike, or the throttle itself would tell which emails exist.
@@ -88,10 +87,9 @@ def log_in(
         role=admission.role,
         sv=admission.session_version,
     )
-    others = attempt.others(is_known_place=admission.is_known_place)
     if admission.has_second_factor:
-        if others:
-            queries.take_back_attempt(database, others)
+        charged = attempt.charged(is_known_place=admission.is_known_place)
+        queries.take_back_attempt(database, charged)
         raise SecondFactorRequired(
             access_tokens.issue(keys, claims, issuer=asked.issuer, now=now, kind=FIRST_STEP)
         )
@@ -105,7 +103,7 @@ def log_in(
             attempt.place,
             Attempt.at(throttle_key, str(claims.sub), asked.address).place,
         ],
-        others=others,
+        others=attempt.others(is_known_place=admission.is_known_place),
         request=asked.facts(),
     )
     if session_id is None:
@@ -181,6 +179,9 @@ def elevate(
         raise InvalidToken
     has_factor = admission.totp_sealed is not None
     if has_factor and code is None:
+        # Nothing was tried: no password was looked at.
+        charged = attempt.charged(is_known_place=admission.is_known_place)
+        queries.take_back_attempt(database, charged)
         raise InvalidRequest(("code", "is needed: a second factor is in use"))
     matches = _matches(admission.password_hash, password)
     is_proven = queries.prove_self(

@@ -57,6 +57,10 @@ class Attempt:
             "delay_caps": [throttle.delay_cap for _, throttle in charges],
         }
 
+    def charged(self, *, is_known_place: bool) -> Sequence[bytes]:
+        """All that it was counted against."""
+        return [self.place, *self.others(is_known_place=is_known_place)]
+
     def others(self, *, is_known_place: bool) -> Sequence[bytes]:
         """What else it was counted against, to be taken back if it was none of a guesser."""
         return [] if is_known_place else [self.counts.account, self.counts.address]

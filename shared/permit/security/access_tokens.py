@@ -21,6 +21,7 @@ __all__ = [
     "FIRST_STEP",
     "LIFETIME",
     "AccessClaims",
+    "ExpiredToken",
     "InvalidToken",
     "Kind",
     "MalformedSecret",
@@ -59,6 +60,10 @@ class InvalidToken(Exception):
 
     def __init__(self) -> None:
         super().__init__("the access token is not valid")
+
+
+class ExpiredToken(InvalidToken):
+    """The token is one of ours, and was valid before."""
 
 
 class UnknownKid(InvalidToken):
@@ -123,7 +128,7 @@ def _proof_claims(proof: ProofOfSelf | None) -> dict[str, Any]:
 def verify(
     token: str, jwks: Mapping[str, Any], *, issuer: str, now: datetime, kind: Kind = ACCESS
 ) -> AccessClaims:
-    """The claims of a valid token, or InvalidToken."""
+    """The claims of a valid token, or InvalidToken; of one that was valid before, ExpiredToken."""
     try:
         key = _find_key(jwt.get_unverified_header(token), jwks, kind)
         payload = jwt.decode(
@@ -143,8 +148,11 @@ def verify(
         )
     except (jwt.PyJWTError, ValueError, RecursionError) as error:
         raise InvalidToken from error
-    _require_current(payload, now)
-    return _parse_claims(payload)
+    expires_at = _require_begun(payload, now)
+    claims = _parse_claims(payload)
+    if now.timestamp() >= expires_at:
+        raise ExpiredToken
+    return claims
 
 
 def _find_key(header: Mapping[str, Any], jwks: Mapping[str, Any], kind: Kind) -> jwt.PyJWK:
@@ -156,14 +164,15 @@ def _find_key(header: Mapping[str, Any], jwks: Mapping[str, Any], kind: Kind) ->
     raise UnknownKid
 
 
-def _require_current(payload: Mapping[str, Any], now: datetime) -> None:
+def _require_begun(payload: Mapping[str, Any], now: datetime) -> int:
+    """When it ends."""
     times = [payload[name] for name in ("iat", "nbf", "exp")]
     if not all(type(time) is int and abs(time) <= _LATEST for time in times):
         raise InvalidToken
     issued_at, not_before, expires_at = times
-    second, skew = now.timestamp(), _SKEW.total_seconds()
-    if not (max(issued_at, not_before) - skew <= second < expires_at):
+    if max(issued_at, not_before) - _SKEW.total_seconds() > now.timestamp():
         raise InvalidToken
+    return expires_at
 
 
 def _parse_claims(payload: Mapping[str, Any]) -> AccessClaims:

@@ -4,6 +4,8 @@ import hashlib
 import secrets
 import unicodedata
 
+from permit.folding import UNSEEN
+
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAYLOAD_SYMBOLS = 28
 _SYMBOLS = 30
@@ -24,12 +26,9 @@ _READING = str.maketrans(
     }
 )
 # Unicode's separators, controls, formats and dashes; and what looks like one of them and is filed
-# elsewhere: minus signs, the Japanese long vowel mark, fillers, joiners, variation selectors.
+# elsewhere: minus signs, the Japanese long vowel mark, what nobody sees.
 _DROPPED = frozenset({"Zs", "Zl", "Zp", "Cc", "Cf", "Pd"})
-_DROPPED_TOO = frozenset(
-    "\u02d7\u2043\u2212\u2796\u30fc\u034f\u115f\u1160\u17b4\u17b5\u2800"
-    + "".join(map(chr, (*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
-)
+_DROPPED_TOO = frozenset("\u02d7\u2043\u2212\u2796\u30fc") | UNSEEN
 
 
 def generate() -> str:

@@ -21,6 +21,11 @@ _SEED_BYTES = 32
 _JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
+def issuer(base_url: str, tenant_id: object) -> str:
+    """Who signs a tenant's proofs; below this address are the keys that verify them."""
+    return f"{base_url}/v1/tenants/{tenant_id}"
+
+
 class ProofKey:
     """A private signing key. The database stores its seed, sealed."""
 

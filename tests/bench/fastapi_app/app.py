@@ -21,7 +21,9 @@ from psycopg import Connection
 from psycopg_pool import ConnectionPool
 from pydantic import BaseModel, Field
 
+from permit.check.check import CheckOutcome
 from permit.check.facts import DeviceSent, LicenceFacts
+from permit.check.proofs import next_check_at
 from permit.check.verdicts import Question, judge
 from permit.security import licence_keys
 
@@ -70,6 +72,7 @@ def check(
         fingerprint_hash=hashlib.sha256(body.device.fingerprint.encode()).digest(),
         name=body.device.name,
         platform=body.device.platform,
+        version=body.version,
     )
     facts = find_facts(database, licence_keys.digest(canonical), device)
     question = Question(
@@ -79,6 +82,8 @@ def check(
         has_device=True,
     )
     verdict = judge(facts, question)
+    outcome = CheckOutcome(verdict=verdict, checked_at=facts.checked_at, facts=facts)
+    next_at = next_check_at(outcome)
     proof = prove(
         facts,
         verdict,
@@ -86,6 +91,8 @@ def check(
         issuer=f"https://{request.url.hostname}",
         audience=body.product or facts.product,
         fingerprint_hash=device.fingerprint_hash,
+        version_date=body.version_date,
+        next_at=next_at,
         nonce=body.nonce,
     )
     _log(request, verdict.code, time.perf_counter() - started)
@@ -94,6 +101,7 @@ def check(
         code=verdict.code,
         detail=verdict.detail,
         checked_at=facts.checked_at,
+        next_check_at=next_at,
         nonce=body.nonce,
         licence=_licence_answer(facts),
         device=_device_answer(facts),

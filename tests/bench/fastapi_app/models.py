@@ -28,6 +28,7 @@ class CheckRequest(Contract):
     device: DeviceRequest | None = None
     entitlements: Annotated[list[Entitlement], Field(max_length=200, default_factory=list)]
     version_date: Annotated[date, Field(strict=False)] | None = None
+    version: Annotated[str, bounded(1, 64)] | None = None
     nonce: Annotated[str, bounded(0, 128)] | None = None
 
 
@@ -55,6 +56,7 @@ class CheckAnswer(BaseModel):
     code: str
     detail: str
     checked_at: datetime
+    next_check_at: datetime
     nonce: str | None
     licence: LicenceAnswer | None
     device: DeviceAnswer | None

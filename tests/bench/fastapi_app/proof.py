@@ -1,7 +1,7 @@
 """The proof, signed with PyJWT: the claims of permit.proofs."""
 
 import secrets
-from datetime import UTC, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from uuid import UUID
@@ -24,6 +24,8 @@ def prove(
     issuer: str,
     audience: str,
     fingerprint_hash: bytes | None,
+    version_date: date | None,
+    next_at: datetime,
     nonce: str | None,
 ) -> str:
     issued_at = int(facts.checked_at.timestamp())
@@ -44,6 +46,8 @@ def prove(
             None if facts.expires_at is None else facts.expires_at.astimezone(UTC).isoformat()
         ),
         "on_expiry": facts.on_expiry,
+        "ver": None if version_date is None else version_date.isoformat(),
+        "nca": int(next_at.timestamp()),
         "nonce": nonce,
     }
     return jwt.encode(
@@ -57,8 +61,7 @@ def prove(
 def _expiry(facts: LicenceFacts, verdict: Verdict) -> int:
     if not verdict.valid:
         return int((facts.checked_at + timedelta(minutes=10)).timestamp())
-    ends = [facts.lease_until, facts.grace_ends_at, facts.seat_lapses_at]
-    return int(min(end for end in ends if end is not None).timestamp())
+    return int(facts.lease_until.timestamp())
 
 
 def _private_key(facts: LicenceFacts, master_keys: str) -> Ed25519PrivateKey:

@@ -4,7 +4,7 @@ import base64
 import json
 from typing import Any
 
-_CHANGING = ("checked_at", "refresh_token")
+_CHANGING = ("checked_at", "next_check_at", "refresh_token")
 _SIGNED = ("proof", "access_token")
 
 

@@ -21,7 +21,7 @@ def main() -> None:
         prepare_threshold=None,
     )
     row = connection.execute(
-        "SELECT permit.check_key(%s, %s, NULL, 'Laptop', 'linux')",
+        "SELECT permit.check_key(%s, %s, NULL, 'Laptop', 'linux', NULL)",
         (
             hashlib.sha256(key.replace("-", "").encode()).digest(),
             hashlib.sha256(fingerprint.encode()).digest(),

@@ -32,11 +32,11 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     entitlements = sorted({*facts["licence_entitlements"], *facts["policy_entitlements"]})
     now, grace_ends_at = _instant(facts["checked_at"]), _instant(facts["grace_ends_at"])
     valid, code, detail, status = _judge(asked, facts, entitlements, now, grace_ends_at)
-    lapses_at = _instant(facts["seat_lapses_at"])
-    ends = [_instant(facts["lease_until"]), lapses_at]
-    if facts["on_expiry"] == "block":
-        ends.append(grace_ends_at)
-    until = min(end for end in ends if end is not None) if valid else now + timedelta(minutes=10)
+    lease_until, refresh_at = _instant(facts["lease_until"]), _instant(facts["refresh_at"])
+    if lease_until is None or refresh_at is not None:
+        raise NotImplementedError("the floor is about a node-locked licence")
+    until = (lease_until if valid else now + timedelta(minutes=10)).replace(microsecond=0)
+    next_at = now + (until - now) * (0.5 + 0.25 * _place(facts))
     issued_at = int(now.timestamp())
     proof = _signed(
         facts["kid"],
@@ -55,6 +55,8 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             "ent": entitlements,
             "licence_expires_at": _utc(facts["expires_at"]),
             "on_expiry": facts["on_expiry"],
+            "ver": asked.get("version_date"),
+            "nca": int(next_at.timestamp()),
             "nonce": asked["nonce"],
         },
     )
@@ -63,6 +65,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
         "code": code,
         "detail": detail,
         "checked_at": _utc(facts["checked_at"]),
+        "next_check_at": _utc(next_at.isoformat()),
         "nonce": asked["nonce"],
         "licence": {
             "id": facts["licence_id"],
@@ -115,7 +118,7 @@ def find(
     """The check's one statement, and what it answers."""
     key_hash = hashlib.sha256(key.replace("-", "").encode()).digest()
     row = database.execute(
-        "SELECT permit.check_key(%s, %s, NULL, %s, %s)",
+        "SELECT permit.check_key(%s, %s, NULL, %s, %s, NULL)",
         (key_hash, fingerprint_hash, name, platform),
     ).fetchone()
     if row is None or row[0] is None:
@@ -169,6 +172,11 @@ def _judge(  # noqa: C901 (one `if` a guard is the least)
     if expires_at is not None and now >= expires_at:
         return _refused("GRACE")
     return True, "VALID", "The licence is valid.", "active"
+
+
+def _place(facts: dict[str, Any]) -> float:
+    digest = hashlib.sha256(f"{facts['licence_id']}/{facts['device_id']}".encode()).digest()
+    return int.from_bytes(digest[:4]) / 2**32
 
 
 def _refused(code: str) -> tuple[bool, str, str, str]:

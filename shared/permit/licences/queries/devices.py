@@ -1,6 +1,7 @@
 """A licence's devices and its metered usage, under the entered tenant."""
 
 from collections.abc import Sequence
+from typing import LiteralString
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
@@ -10,23 +11,30 @@ from permit.db import Database
 from permit.licences.rows import Device, MeterUsage, Seating
 from permit.paging import Place
 
-
-def list_devices(
-    database: Database, tenant_id: UUID, licence_id: UUID, state: str | None, place: Place
-) -> list[Device]:
-    """A floating seat whose time is up counts as lapsed even before it is marked so."""
-    return database.fetch_all(
-        Device,
-        """
-        SELECT d.id, d.name, d.platform, seat.state, d.seated_at, d.first_seen_at, d.last_seen_at
+# A floating seat whose time is up is free even before it is marked so.
+_DEVICES: LiteralString = """
+        SELECT d.id, d.name, d.platform, d.version, seat.state, d.seated_at,
+               CASE seat.state WHEN 'seated' THEN d.seat_free_at END AS seat_free_at,
+               d.first_seen_at, d.last_seen_at
           FROM permit.devices AS d
           JOIN permit.licences AS l ON l.tenant_id = d.tenant_id AND l.id = d.licence_id
           JOIN permit.policies AS p ON p.tenant_id = l.tenant_id AND p.id = l.policy_id
          CROSS JOIN LATERAL (
                SELECT permit.device_state(
-                          d.state, d.last_seen_at, p.seat_ttl_interval, permit.clock())
+                          d.state, d.last_seen_at, d.leased_until, d.seat_free_at,
+                          p.seat_ttl_interval, permit.clock())
                ) AS seat (state)
          WHERE d.tenant_id = %(tenant_id)s AND d.licence_id = %(licence_id)s
+"""
+
+
+def list_devices(
+    database: Database, tenant_id: UUID, licence_id: UUID, state: str | None, place: Place
+) -> list[Device]:
+    return database.fetch_all(
+        Device,
+        _DEVICES
+        + """
            AND (%(state)s::text IS NULL OR seat.state = %(state)s)
            AND (%(after)s::timestamptz IS NULL
                 OR (d.first_seen_at, d.id) < (%(after)s, %(after_id)s::uuid))
@@ -47,12 +55,7 @@ def find_device(
 ) -> Device | None:
     return database.fetch_one(
         Device,
-        """
-        SELECT d.id, d.name, d.platform, d.state, d.seated_at, d.first_seen_at, d.last_seen_at
-          FROM permit.devices AS d
-         WHERE d.tenant_id = %(tenant_id)s AND d.licence_id = %(licence_id)s
-           AND d.id = %(device_id)s
-        """,
+        _DEVICES + "AND d.id = %(device_id)s",
         {"tenant_id": tenant_id, "licence_id": licence_id, "device_id": device_id},
     )
 
@@ -61,11 +64,15 @@ def seat_device(database: Database, licence_id: UUID, device: DeviceSent) -> Sea
     """By hand: within the limit and the overage, whatever the policy's `activation` is."""
     seating = database.fetch_one(
         Seating,
+        # The version that is known of it is what it was before, so the row of then will do.
         """
-        SELECT device_id AS id, device_name AS name, platform, state, seated_at, first_seen_at,
-               last_seen_at, is_new, refused
+        SELECT s.device_id AS id, s.device_name AS name, s.platform, d.version, s.state,
+               s.seated_at, NULL::timestamptz AS seat_free_at, s.first_seen_at, s.last_seen_at,
+               s.is_new, s.refused
           FROM permit.seat_device(%(licence_id)s, %(fingerprint_hash)s, %(components)s, %(name)s,
-                                  %(platform)s)
+                                  %(platform)s) AS s
+          LEFT JOIN permit.devices AS d
+            ON d.licence_id = %(licence_id)s AND d.id = s.device_id
         """,
         {
             "licence_id": licence_id,
@@ -102,11 +109,12 @@ def set_state(
                FOR NO KEY UPDATE
         )
         UPDATE permit.devices AS d
-           SET state = %(state)s
+           SET state = %(state)s, seat_free_at = NULL
           FROM licence
          WHERE d.tenant_id = licence.tenant_id AND d.licence_id = licence.id
            AND d.id = %(device_id)s AND d.state = ANY (%(was)s)
-        RETURNING d.id, d.name, d.platform, d.state, d.seated_at, d.first_seen_at, d.last_seen_at
+        RETURNING d.id, d.name, d.platform, d.version, d.state, d.seated_at, d.seat_free_at,
+                  d.first_seen_at, d.last_seen_at
         """,
         {
             "tenant_id": tenant_id,
@@ -115,6 +123,19 @@ def set_state(
             "state": state,
             "was": list(was),
         },
+    )
+
+
+def release_all(database: Database, tenant_id: UUID, licence_id: UUID) -> None:
+    """Gives back every seat; blocked devices stay so. The caller holds the licence's lock."""
+    database.execute(
+        """
+        UPDATE permit.devices
+           SET state = 'released', seat_free_at = NULL
+         WHERE tenant_id = %(tenant_id)s AND licence_id = %(licence_id)s
+           AND state IN ('seated', 'lapsed')
+        """,
+        {"tenant_id": tenant_id, "licence_id": licence_id},
     )
 
 

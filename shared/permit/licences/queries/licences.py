@@ -16,12 +16,12 @@ from permit.paging import Place
 
 # Terms that are stored, answered and exported as they are sent.
 PLAIN: tuple[LiteralString, ...] = ("entitlements", "metadata", "notes", "meters")
-# With those that are stored in another form (see _stored).
-_SENT: tuple[LiteralString, ...] = (
-    *("policy_id", "max_devices", "holder_name", "holder_email", "holder_reference"),
+_HOLDER: tuple[LiteralString, ...] = (
+    *("holder_name", "holder_email", "holder_reference"),
     *("holder_name_folded", "holder_email_folded", "holder_reference_folded"),
-    *PLAIN,
 )
+# With those that are stored in another form (see _stored).
+_SENT: tuple[LiteralString, ...] = ("policy_id", "max_devices", *_HOLDER, *PLAIN)
 # With the two that the policy decides if they are not sent.
 _TERMS: LiteralString = ", ".join(("starts_at", "expires_at", *_SENT))
 # Of a licence l, its policy p and its product. In the column max_devices, -1 means no limit.
@@ -100,7 +100,8 @@ def insert_licences(
                    ) AS start (starts_at)
              CROSS JOIN LATERAL (
                    SELECT start.starts_at,
-                          coalesce(t.expires_at, start.starts_at + p.duration::interval)
+                          coalesce(t.expires_at,
+                                   permit.later(start.starts_at, p.duration::interval))
                    ) AS term (starts_at, expires_at)
         ), l AS (
             INSERT INTO permit.licences (tenant_id, id, product_id, key_hint,
@@ -296,36 +297,47 @@ def set_renewed(
     *,
     duration: str | None,
     expires_at: datetime | None,
+    known_end: datetime | None,
 ) -> Licence | None:
-    """Until expires_at, else for the duration, else the policy's, from the later of now and expiry.
+    """Until expires_at, else for the duration, else the policy's (permit.renewed_term).
 
-    None where there is nothing to renew: revoked, perpetual, not started, or no such time.
+    None where there is nothing to renew: revoked, perpetual, not started, another end than the
+    known one, or no such time. A caller may know times to the second only.
     """
     return database.fetch_one(
         Licence,
         """
         WITH held AS (
-            -- Locked before it is joined, as in lock_licence.
-            SELECT tenant_id, id, policy_id
+            -- The row once it is locked: of two renewals at once, both count. Joined afterwards, as
+            -- in lock_licence.
+            SELECT tenant_id, id, policy_id, revoked_at, starts_at, expires_at, term_anchor
               FROM permit.licences
              WHERE tenant_id = %(tenant_id)s AND id = %(licence_id)s
                FOR NO KEY UPDATE
-        ), l AS (
-            -- Reads the row after it is locked: of two renewals at once, both count.
-            UPDATE permit.licences AS r
-               SET expires_at = coalesce(%(expires_at)s::timestamptz,
-                                         greatest(r.expires_at, permit.clock())
-                                         + coalesce(%(duration)s, p.duration)::interval)
+        ), renewed AS (
+            SELECT held.tenant_id, held.id,
+                   CASE WHEN %(expires_at)s::timestamptz IS NULL THEN term.anchor
+                        ELSE held.term_anchor END AS anchor,
+                   CASE WHEN %(expires_at)s::timestamptz IS NULL THEN term.ends
+                        WHEN %(expires_at)s >= date_trunc('second', held.expires_at)
+                        THEN greatest(%(expires_at)s, held.expires_at) END AS ends
               FROM held
               JOIN permit.policies AS p ON p.tenant_id = held.tenant_id AND p.id = held.policy_id
-             WHERE r.tenant_id = held.tenant_id AND r.id = held.id
-               AND r.revoked_at IS NULL AND r.starts_at IS NOT NULL
-               AND coalesce(%(expires_at)s::timestamptz,
-                            greatest(r.expires_at, permit.clock())
-                            + coalesce(%(duration)s, p.duration)::interval) < '9000-01-01Z'
-               AND r.expires_at IS NOT NULL
-               AND coalesce(%(expires_at)s::timestamptz > r.starts_at, true)
-            RETURNING r.*
+             CROSS JOIN LATERAL permit.renewed_term(
+                   coalesce(held.term_anchor, held.starts_at), held.expires_at,
+                   coalesce(%(duration)s, p.duration)::interval, permit.clock()) AS term
+             WHERE held.revoked_at IS NULL AND held.starts_at IS NOT NULL
+               AND held.expires_at IS NOT NULL
+               AND (%(known_end)s::timestamptz IS NULL
+                    OR date_trunc('second', %(known_end)s::timestamptz)
+                       = date_trunc('second', held.expires_at))
+        ), l AS (
+            UPDATE permit.licences AS l
+               SET expires_at = renewed.ends, term_anchor = renewed.anchor
+              FROM renewed
+             WHERE l.tenant_id = renewed.tenant_id AND l.id = renewed.id
+               AND renewed.ends < '9000-01-01Z'
+            RETURNING l.*
         )
         """
         + _CHANGED,
@@ -334,6 +346,7 @@ def set_renewed(
             "licence_id": licence_id,
             "duration": duration,
             "expires_at": expires_at,
+            "known_end": known_end,
         },
     )
 
@@ -370,9 +383,53 @@ def replace_key(
 
 
 def set_terms(
-    database: Database, tenant_id: UUID, licence_id: UUID, terms: dict[str, Any]
+    database: Database,
+    tenant_id: UUID,
+    licence_id: UUID,
+    terms: dict[str, Any],
+    *,
+    term: str = "keep",
+    duration: str | None = None,
 ) -> Licence | None:
-    """All of them, by name. The caller holds the licence's lock and has checked that they fit."""
+    """All of them, by name. The caller holds the licence's lock and has checked that they fit.
+
+    What the word `term` makes of the licence's end at a move, to a policy of this duration, is
+    permit.moved_term's to say.
+    """
+    return database.fetch_one(
+        Licence,
+        """
+        WITH l AS (
+            UPDATE permit.licences AS old
+               SET (term_anchor,
+        """
+        + _TERMS
+        + ") = (SELECT term.anchor, sent.starts_at, term.ends, "
+        + ", ".join("sent." + name for name in _SENT)
+        + """
+                      FROM jsonb_populate_record(NULL::permit.licences, %(terms)s) AS sent
+                     CROSS JOIN LATERAL permit.moved_term(
+                           %(term)s, old.term_anchor, sent.starts_at, sent.expires_at,
+                           %(duration)s::interval, permit.clock()) AS term)
+             WHERE tenant_id = %(tenant_id)s AND id = %(licence_id)s
+            RETURNING *
+        )
+        """
+        + _CHANGED,
+        {
+            "terms": Jsonb(_stored(terms)),
+            "term": term,
+            "duration": duration,
+            "tenant_id": tenant_id,
+            "licence_id": licence_id,
+        },
+    )
+
+
+def set_holder(
+    database: Database, tenant_id: UUID, licence_id: UUID, holder: dict[str, str | None]
+) -> Licence | None:
+    """In place of the present one, whole. None where revoked. Takes the licence's lock."""
     return database.fetch_one(
         Licence,
         """
@@ -380,29 +437,39 @@ def set_terms(
             UPDATE permit.licences
                SET (
         """
-        + _TERMS
+        + ", ".join(_HOLDER)
         + ") = (SELECT "
-        + _TERMS
+        + ", ".join(_HOLDER)
         + """
-                      FROM jsonb_populate_record(NULL::permit.licences, %(terms)s))
-             WHERE tenant_id = %(tenant_id)s AND id = %(licence_id)s
+                      FROM jsonb_populate_record(NULL::permit.licences, %(holder)s))
+             WHERE tenant_id = %(tenant_id)s AND id = %(licence_id)s AND revoked_at IS NULL
             RETURNING *
         )
         """
         + _CHANGED,
-        {"terms": Jsonb(_stored(terms)), "tenant_id": tenant_id, "licence_id": licence_id},
+        {
+            "holder": Jsonb(_stored_holder(holder)),
+            "tenant_id": tenant_id,
+            "licence_id": licence_id,
+        },
     )
 
 
 def _stored(terms: dict[str, Any]) -> dict[str, Any]:
-    """By column: the holder's parts, each also folded for searches; unlimited devices as -1."""
-    holder: dict[str, str | None] = terms["holder"]
+    """By column; unlimited devices as -1."""
     is_unlimited = terms["max_devices"] == "unlimited"
     return to_jsonable_python(
         {
             **terms,
-            **{f"holder_{part}": text for part, text in holder.items()},
-            **{f"holder_{part}_folded": text and fold(text) for part, text in holder.items()},
+            **_stored_holder(terms["holder"]),
             "max_devices": -1 if is_unlimited else terms["max_devices"],
         }
     )
+
+
+def _stored_holder(holder: dict[str, str | None]) -> dict[str, str | None]:
+    """The parts by column, each also folded for searches."""
+    return {
+        **{f"holder_{part}": text for part, text in holder.items()},
+        **{f"holder_{part}_folded": text and fold(text) for part, text in holder.items()},
+    }

@@ -8,7 +8,7 @@ from psycopg.types.json import Jsonb
 
 from permit.db import Database
 from permit.licences.refusals import PolicyInUse
-from permit.licences.rows import Policy
+from permit.licences.rows import Policy, PolicyReach
 from permit.licences.terms import PolicyTerms
 from permit.paging import Place
 
@@ -16,12 +16,14 @@ from permit.paging import Place
 PLAIN: tuple[LiteralString, ...] = (
     *("name", "duration", "starts", "on_expiry", "grace", "max_devices", "overage"),
     *("device_required", "activation", "seat_ttl", "matching", "lease", "entitlements"),
-    *("max_releases", "self_service", "meters"),
+    *("max_releases", "max_new_devices", "self_service", "meters"),
 )
 _TERMS: LiteralString = ", ".join(("unique_in", *PLAIN))
 _COLUMNS: LiteralString = """
     id, product_id, created_at, unique_in AS "unique",
     """ + ", ".join(PLAIN)
+
+_MOST_COUNTED = 50_000  # licences; about a second
 
 
 def insert_policy(
@@ -128,6 +130,58 @@ def set_terms(
             "policy_id": policy_id,
         },
     )
+
+
+def is_limited_by_licences(database: Database, tenant_id: UUID, policy_id: UUID) -> bool:
+    """Whether a licence has its own limit of devices, so that the policy has to require one."""
+    return database.fetch_value(
+        """
+        SELECT EXISTS (SELECT FROM permit.licences AS l
+                        WHERE l.tenant_id = %(tenant_id)s AND l.policy_id = %(policy_id)s
+                          AND l.max_devices >= 0)
+        """,
+        {"tenant_id": tenant_id, "policy_id": policy_id},
+    )
+
+
+def find_reach(
+    database: Database, tenant_id: UUID, policy_id: UUID, terms: PolicyTerms
+) -> PolicyReach:
+    """What the terms would touch, if the policy had them. It takes no lock."""
+    reach = database.fetch_one(
+        PolicyReach,
+        """
+        WITH clock AS MATERIALIZED (
+            SELECT permit.clock() AS now
+        ), counted AS MATERIALIZED (
+            SELECT permit.seat_limit(l.max_devices, %(max_devices)s::integer) AS seat_limit,
+                   permit.seats_used(l.tenant_id, l.id, %(seat_ttl)s::interval, clock.now) AS seats
+              FROM clock, permit.licences AS l
+             WHERE l.tenant_id = %(tenant_id)s AND l.policy_id = %(policy_id)s
+             LIMIT %(at_most)s
+        )
+        SELECT count(*) AS licences, coalesce(sum(seats), 0)::bigint AS seats,
+               count(*) FILTER (WHERE seats > seat_limit) AS licences_over_limit,
+               coalesce(sum(seats - seat_limit - %(overage)s)
+                        FILTER (WHERE seats > seat_limit + %(overage)s), 0)::bigint
+               AS seats_over_limit,
+               count(*) < %(at_most)s
+               OR NOT EXISTS (SELECT FROM permit.licences
+                               WHERE tenant_id = %(tenant_id)s AND policy_id = %(policy_id)s
+                              OFFSET %(at_most)s) AS is_complete
+          FROM counted
+        """,
+        {
+            "tenant_id": tenant_id,
+            "policy_id": policy_id,
+            "max_devices": terms.max_devices,
+            "overage": terms.overage,
+            "seat_ttl": terms.seat_ttl,
+            "at_most": _MOST_COUNTED,
+        },
+    )
+    assert reach is not None  # noqa: S101 (an aggregate answers a row)
+    return reach
 
 
 def delete_policy(database: Database, tenant_id: UUID, policy_id: UUID) -> bool:

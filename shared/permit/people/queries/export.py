@@ -1,7 +1,7 @@
 """Everything that is kept of a tenant, to give away or to delete; no hash and no private key."""
 
 from collections.abc import Iterable
-from typing import LiteralString
+from typing import LiteralString, NamedTuple
 from uuid import UUID
 
 import psycopg
@@ -10,6 +10,18 @@ from permit.db import Database
 from permit.licences.queries import licences, policies
 from permit.people.refusals import TenantInUse
 from permit.people.rows import ExportedRow
+
+MOST_PERIODS = 1_000
+"""Of usage that a licence is exported with. Periods have no end, and an answer has."""
+
+
+class UsagePlace(NamedTuple):
+    """The last usage that was exported of a licence."""
+
+    licence_id: UUID
+    meter: str
+    start: str
+    """An instant, or `-infinity`."""
 
 
 def _members(columns: Iterable[LiteralString]) -> LiteralString:
@@ -72,6 +84,7 @@ EXPORTS: dict[str, LiteralString] = {
                    'key_hint', l.key_hint, 'holder_name', l.holder_name,
                    'holder_email', l.holder_email, 'holder_reference', l.holder_reference,
                    'starts_at', l.starts_at, 'expires_at', l.expires_at,
+                   'term_anchor', l.term_anchor,
                    'max_devices', l.max_devices, 'created_at', l.created_at,
                    'suspended_at', l.suspended_at, 'revoked_at', l.revoked_at,
     """
@@ -82,12 +95,13 @@ EXPORTS: dict[str, LiteralString] = {
                                    ORDER BY k.created_at)
                               FROM permit.licence_keys AS k
                              WHERE k.tenant_id = l.tenant_id AND k.licence_id = l.id),
-                   'usage', (SELECT json_agg(json_build_object(
-                                        'meter', u.meter, 'used', u.used,
-                                        'period_start', NULLIF(u.period_start, '-infinity'))
-                                    ORDER BY u.meter, u.period_start)
-                               FROM permit.usage AS u
-                              WHERE u.tenant_id = l.tenant_id AND u.licence_id = l.id),
+                   'usage', (SELECT json_agg(first)
+                               FROM (SELECT u.meter, u.used,
+                                            NULLIF(u.period_start, '-infinity') AS period_start
+                                       FROM permit.usage AS u
+                                      WHERE u.tenant_id = l.tenant_id AND u.licence_id = l.id
+                                      ORDER BY u.meter, u.period_start
+                                      LIMIT %(most_periods)s) AS first),
                    'last_checked_at', (SELECT c.last_checked_at FROM permit.licence_checks AS c
                                         WHERE c.licence_id = l.id)) AS item
           FROM permit.licences AS l
@@ -96,7 +110,9 @@ EXPORTS: dict[str, LiteralString] = {
     "device": """
         SELECT d.id, json_build_object(
                    'id', d.id, 'licence_id', d.licence_id, 'name', d.name,
-                   'platform', d.platform, 'components', d.components, 'state', d.state,
+                   'platform', d.platform, 'version', d.version, 'components', d.components,
+                   'state', d.state, 'leased_until', d.leased_until,
+                   'seat_free_at', d.seat_free_at, 'short_leases_until', d.short_leases_until,
                    'seated_at', d.seated_at, 'first_seated_at', d.first_seated_at,
                    'first_seen_at', d.first_seen_at, 'last_seen_at', d.last_seen_at) AS item
           FROM permit.devices AS d
@@ -114,7 +130,12 @@ EXPORTS: dict[str, LiteralString] = {
                    'id', e.id, 'occurred_at', e.occurred_at,
                    'actor_kind', coalesce(e.actor_means, e.actor_kind),
                    'actor_id', e.actor_id, 'action', e.action, 'subject_kind', e.subject_kind,
-                   'subject_id', e.subject_id, 'changes', e.changes, 'reason', e.reason,
+                   'subject_id', e.subject_id,
+                   'licence_id', CASE e.subject_kind WHEN 'licence' THEN e.subject_id
+                                                     WHEN 'device' THEN e.parent_id END,
+                   'product_id', CASE e.subject_kind WHEN 'product' THEN e.subject_id
+                                                     WHEN 'policy' THEN e.parent_id END,
+                   'changes', e.changes, 'reason', e.reason,
                    'request_id', e.request_id, 'address', e.address) AS item
           FROM permit.audit_events AS e
          WHERE e.id > %(after)s ORDER BY e.id LIMIT %(at_most)s
@@ -123,8 +144,29 @@ EXPORTS: dict[str, LiteralString] = {
 
 
 def list_rows(database: Database, kind: str, *, after: UUID, at_most: int) -> list[ExportedRow]:
-    """The entered tenant's."""
-    return database.fetch_all(ExportedRow, EXPORTS[kind], {"after": after, "at_most": at_most})
+    """The entered tenant's. A licence has one period of usage more than MOST_PERIODS, if it can."""
+    return database.fetch_all(
+        ExportedRow,
+        EXPORTS[kind],
+        {"after": after, "at_most": at_most, "most_periods": MOST_PERIODS + 1},
+    )
+
+
+def list_usage(database: Database, after: UsagePlace, *, at_most: int) -> list[ExportedRow]:
+    """The further usage of a licence; each has the licence's id."""
+    return database.fetch_all(
+        ExportedRow,
+        """
+        SELECT u.licence_id AS id, json_build_object(
+                   'licence_id', u.licence_id, 'meter', u.meter, 'used', u.used,
+                   'period_start', NULLIF(u.period_start, '-infinity')) AS item
+          FROM permit.usage AS u
+         WHERE u.licence_id = %(licence_id)s
+           AND (u.meter, u.period_start) > (%(meter)s, %(start)s::timestamptz)
+         ORDER BY u.meter, u.period_start LIMIT %(at_most)s
+        """,
+        {**after._asdict(), "at_most": at_most},
+    )
 
 
 def close(database: Database, tenant_id: UUID, *, name: str) -> bool:

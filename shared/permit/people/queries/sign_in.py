@@ -34,7 +34,7 @@ def admit_password(database: Database, email: str, attempt: Attempt) -> Admissio
 
 
 def take_back_attempt(database: Database, keys: Sequence[bytes]) -> None:
-    """The first step of a login was passed: it was no guess."""
+    """It was no guess: the first step of a login was passed, or nothing was tried."""
     database.fetch_value("SELECT permit.take_back_attempt(%(keys)s)", {"keys": list(keys)})
 
 

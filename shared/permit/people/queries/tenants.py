@@ -6,7 +6,7 @@ import psycopg
 
 from permit.db import Database
 from permit.people.refusals import EmailTaken
-from permit.people.rows import Account
+from permit.people.rows import Account, Tenant
 
 
 def insert_tenant(database: Database, tenant_id: UUID, *, name: str) -> None:
@@ -14,6 +14,21 @@ def insert_tenant(database: Database, tenant_id: UUID, *, name: str) -> None:
         "INSERT INTO permit.tenants (id, name) VALUES (%(tenant_id)s, %(name)s)",
         {"tenant_id": tenant_id, "name": name},
     )
+
+
+def get_tenant(database: Database, tenant_id: UUID) -> Tenant:
+    """The entered tenant."""
+    tenant = database.fetch_one(
+        Tenant,
+        """
+        SELECT id, name, created_at, requires_second_factor
+          FROM permit.tenants
+         WHERE id = %(tenant_id)s
+        """,
+        {"tenant_id": tenant_id},
+    )
+    assert tenant is not None  # noqa: S101 (whoever entered it has found it)
+    return tenant
 
 
 def is_tenant(database: Database, tenant_id: UUID) -> bool:
