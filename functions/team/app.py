@@ -304,6 +304,7 @@ def accept_invitation(request: Acceptance) -> None:
         token=request.token,
         password=request.password,
         name=request.name,
+        throttle_key=settings.throttle_key,
         request=api.request_facts("users.accept"),
     )
 
@@ -319,6 +320,7 @@ def use_password_reset(request: PasswordReset) -> None:
         token=request.token,
         password=request.password,
         name=None,
+        throttle_key=settings.throttle_key,
         request=api.request_facts("users.use-password-reset"),
     )
 
