@@ -181,7 +181,7 @@ def test_a_renewed_hash_leaves_links(deployment: Deployment, people: People) -> 
     people.vendor.log_in(people.user["email"], PASSWORD)
     people.vendor.log_in(people.me(people.admin)["email"], PASSWORD)
 
-    stored = "SELECT count(*) FROM permit.users WHERE password_hash LIKE '$argon2%%'"
+    stored = "SELECT count(*) FROM permit.users WHERE password_hash LIKE '$argon2%'"
     assert [(2,)] == deployment.sql(stored)
     assert 204 == people.use(link).status
 

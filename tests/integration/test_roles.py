@@ -156,7 +156,7 @@ def test_doors_are_owned_by_a_role_without_powers(deployment: Deployment) -> Non
 
     fixed = ["search_path=pg_catalog, permit, pg_temp"]
     # A trigger's runs by its trigger alone.
-    triggers = {"record_change", "record_part", "stamp_link"}
+    triggers = {"record_change", "record_part", "stamp_link", "fold_anew"}
     assert set().union(*DOORS.values(), triggers) == {name for name, _, _ in rows}
     assert {("permit_doors", str(fixed))} == {(owner, str(path)) for _, owner, path in rows}
 
