@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from permit.contracts import Answer, Contract, bounded
+from permit.contracts import Answer, Composed, Contract, Password, bounded
 from permit.db import Database
 from permit.edge.api import Api, answer
 from permit.edge.payload import Context, Response
@@ -14,14 +14,13 @@ from permit.security import access_tokens
 from permit.security.access_tokens import ExpiredToken, InvalidToken
 from permit.settings import LoginSettings
 
-Secret = Annotated[str, bounded(1, 256)]
 Code = Annotated[str, bounded(6, 64)]
 
 
 class LoginRequest(Contract):
-    email: Annotated[str, bounded(3, 254)]
+    email: Annotated[str, bounded(3, 254), Composed()]
     """The email that the person signs in with; case and blanks around it do not matter."""
-    password: Secret
+    password: Password
     """The person's password."""
 
 
@@ -34,7 +33,7 @@ class SecondFactorRequest(Contract):
 
 
 class ElevationRequest(Contract):
-    password: Secret
+    password: Password
     """The person's present password."""
     code: Code | None = None
     """A code of the authenticator or a recovery code. Needed where a second factor is in use; null

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 import psycopg
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic_core import to_jsonable_python
 
 from permit.check.device_spec import DeviceSpec
@@ -31,6 +31,7 @@ from permit.contracts import (
 from permit.db import Database
 from permit.edge.api import problem
 from permit.errors import AnswerTooLarge, InvalidRequest, Refusal, StatementFailed
+from permit.folding import read_email
 from permit.keys import proof_keys, rotation
 from permit.licences import devices, licences, policies
 from permit.licences.queries import products
@@ -72,12 +73,20 @@ class ImportedUser(Contract):
     bcrypt_hash: Annotated[str, bounded(1, 100)]
 
 
+# Of a user who is there: whatever was taken for an email when they came.
+KnownEmail = Annotated[
+    str,
+    BeforeValidator(lambda value: read_email(value) if isinstance(value, str) else value),
+    bounded(3, 254),
+]
+
+
 class UserEmail(Contract):
-    email: Email
+    email: KnownEmail
 
 
 class NewPassword(Contract):
-    email: Email
+    email: KnownEmail
     password: Password | None = None
 
 

@@ -3,7 +3,7 @@
 from dataclasses import asdict
 from typing import Any
 
-from aws_lambda_powertools import Metrics
+from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
@@ -13,6 +13,7 @@ from permit.settings import DatabaseSettings
 
 database = Database(DatabaseSettings.from_environment())
 metrics = Metrics(namespace="Permit")
+logger = Logger()
 
 
 @metrics.log_metrics
@@ -22,4 +23,6 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
     for name, count in counts.items():
         metrics.add_metric(name.title().replace("_", ""), MetricUnit.Count, count)
     upkeep.fold_holders(database)
+    for user in upkeep.fold_emails(database):
+        logger.warning("email_taken", tenant_id=str(user.tenant_id), user_id=str(user.user_id))
     return counts

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import model_validator
+from pydantic import BeforeValidator, model_validator
 
 from permit.contracts import (
     Answer,
@@ -24,6 +24,7 @@ from permit.db import Database
 from permit.edge.operations import VendorApi
 from permit.edge.payload import Context, Response
 from permit.errors import InvalidRequest, Refusal
+from permit.folding import read_token
 from permit.paging import PageAnswer, PageQuery, page, place
 from permit.people import api_keys, audit, own_account, second_factors, users
 from permit.people.callers import EVENTS, ApiKeyRole, Caller, UserRole
@@ -50,7 +51,11 @@ from permit.people.rows import ApiKey, AuditEvent, Tenant, User
 from permit.security import proofs
 from permit.settings import TeamSettings
 
-LinkToken = Annotated[str, bounded(1, 256)]
+LinkToken = Annotated[
+    str,
+    BeforeValidator(lambda value: read_token(value) if isinstance(value, str) else value),
+    bounded(1, 256),
+]
 Code = Annotated[str, bounded(6, 64)]
 
 
@@ -304,6 +309,7 @@ def accept_invitation(request: Acceptance) -> None:
         token=request.token,
         password=request.password,
         name=request.name,
+        throttle_key=settings.throttle_key,
         request=api.request_facts("users.accept"),
     )
 
@@ -319,6 +325,7 @@ def use_password_reset(request: PasswordReset) -> None:
         token=request.token,
         password=request.password,
         name=None,
+        throttle_key=settings.throttle_key,
         request=api.request_facts("users.use-password-reset"),
     )
 

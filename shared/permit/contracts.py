@@ -21,13 +21,20 @@ from pydantic import (
 from pydantic_core import core_schema
 
 from permit.errors import MOST_FAULTS, InvalidRequest
-from permit.folding import read_email
+from permit.folding import compose, is_blank, read_email
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic_core import CoreSchema
 
 _NO_NUL = r"^[^\x00]*$"  # Postgres stores no NUL
+_NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
+# What HTML's <input type=email> takes, and letters of any script: none of what stands around an
+# address (<>, mailto:, a comma), and labels that begin and end with a letter or a digit.
+_LOCAL = r"[^\s\x00@()<>\[\],:;\\\x22.][^\s\x00@()<>\[\],:;\\\x22]*"
+_LETTERS = r"[^\s\x00-\x2f\x3a-\x40\x5b-\x60\x7b-\x7f]+"
+_LABEL = rf"{_LETTERS}(?:-+{_LETTERS})*"
+_EMAIL = rf"^{_LOCAL}@{_LABEL}(?:\.{_LABEL})*$"
 LEFT_OUT: Any = None
 """The default of a field that may be left out, and may not be null."""
 # Compiled by the first request that needs them: no cold start of a check should pay for that.
@@ -47,6 +54,24 @@ Request = TypeVar("Request", bound="Contract")
 def bounded(minimum: int, maximum: int) -> StringConstraints:
     """Text of so many characters that Postgres can store."""
     return StringConstraints(min_length=minimum, max_length=maximum, pattern=_NO_NUL)
+
+
+class Composed:
+    """Text that is counted as people count it: composed (NFC), whichever way it was typed."""
+
+    def __init__(self, *, stays_as_sent: bool = False) -> None:
+        self._stays_as_sent = stays_as_sent
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: "GetCoreSchemaHandler"
+    ) -> "CoreSchema":
+        return core_schema.no_info_wrap_validator_function(self._validate, handler(source))
+
+    def _validate(self, sent: Any, handler: Callable[[Any], str]) -> str:
+        if not isinstance(sent, str):
+            return handler(sent)
+        composed = handler(compose(sent))
+        return sent if self._stays_as_sent else composed
 
 
 class Items:
@@ -182,16 +207,36 @@ class OneOf:
         return core_schema.literal_schema(self._texts)
 
 
+class _Visible:
+    """Text of which people see something. The description's pattern knows blanks alone."""
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: "GetCoreSchemaHandler"
+    ) -> "CoreSchema":
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: "CoreSchema", handler: "GetJsonSchemaHandler"
+    ) -> dict[str, Any]:
+        return {**handler(schema), "pattern": _NOT_BLANK}
+
+    def _check(self, text: str) -> str:
+        if is_blank(text):
+            raise ValueError("must not be blank")
+        return text
+
+
 Id = Annotated[UUID, Field(strict=False)]  # JSON has no UUIDs: they come as text
-Name = Annotated[str, bounded(1, 200)]
+Name = Annotated[str, bounded(1, 200), _Visible(), Composed()]
 Entitlement = Annotated[str, bounded(1, 64)]
 Email = Annotated[
     str,
     BeforeValidator(lambda value: read_email(value) if isinstance(value, str) else value),
-    StringConstraints(min_length=3, max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00]+$"),
+    StringConstraints(min_length=3, max_length=254, pattern=_EMAIL),
     Words("an email address of 3 to 254 characters"),
 ]
-Password = Annotated[str, bounded(1, 256)]
+# Imported hashes may be of the form that was typed.
+Password = Annotated[str, bounded(1, 256), Composed(stays_as_sent=True)]
 NewPassword = Annotated[
     Password,
     Words("text of 12 to 256 characters, without control characters, and not easily guessed"),
@@ -322,4 +367,5 @@ def validate(contract: type[Request], parsed: object) -> Request:
     except ValidationError as error:
         from permit.faults import faults  # only refused requests need this
 
-        raise InvalidRequest(*faults(contract, error)) from None
+        whole = "query" if issubclass(contract, Query) else "body"
+        raise InvalidRequest(*faults(contract, error, whole=whole)) from None

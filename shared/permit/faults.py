@@ -31,16 +31,19 @@ _NOUNS = {  # each with its unit, and JSON Schema's names for its limits
 }
 
 
-def faults(contract: type[BaseModel], error: ValidationError) -> list[tuple[str, str]]:
+def faults(
+    contract: type[BaseModel], error: ValidationError, *, whole: str = "body"
+) -> list[tuple[str, str]]:
     """(field, message): one for each field, although each type of a union may report its own.
 
-    No message quotes a value. A field's name may be one that the caller made up.
+    No message quotes a value. A field's name may be one that the caller made up; `whole` names what
+    has all of them.
     """
     schema = _schema_of(contract)
     found: dict[str, str] = {}
     for problem in error.errors(include_input=False, include_url=False):
         path, message = _fault(schema, problem)
-        found.setdefault(_field(path), message)
+        found.setdefault(_field(path) or whole, message)
         if len(found) == MOST_FAULTS:
             break
     return list(found.items())
@@ -55,7 +58,10 @@ def _fault(schema: Schema, problem: ErrorDetails) -> tuple[list[str], str]:
     kind, location = problem["type"], problem["loc"]
     path, end = _follow(schema, location)
     if kind == "extra_forbidden":
-        return [*path, str(location[-1])], "is unknown: leave it out"
+        name = str(location[-1])
+        if not name:
+            return path, "has a name that is empty: leave it out"
+        return [*path, name], "is unknown: leave it out"
     if kind == "missing":
         return path, f"is required and must be {_words(schema, end)}"
     if kind == "value_error":  # a validator of ours
@@ -149,5 +155,5 @@ def _within(least: int | None, most: int | None, unit: str) -> str:
 
 def _field(path: list[str]) -> str:
     # A name that the caller made up is cut, and a lone surrogate in it cannot be sent.
-    name = ".".join(path)[:_LONGEST_FIELD] or "body"
+    name = ".".join(path)[:_LONGEST_FIELD]
     return name.encode("ascii", "backslashreplace").decode("ascii")

@@ -14,13 +14,33 @@ _SEPARATING = ("Zs", "Zl", "Zp", "Pd", "Pc")
 
 
 def fold(text: str) -> str:
-    """The form in which texts are compared where case does not matter: NFC, then case-folded.
+    """The form in which holders are searched, and which is stored for that.
 
-    The i of Turkish is one letter with that of everybody else, with or without its dot: whoever
-    searches for `istanbul` means `İstanbul` too.
+    Letters in any case, composed or not, of whichever width (NFKC, case-folded); blanks of any kind
+    between words as one space; without what nobody sees. The i of Turkish is one letter with that
+    of everybody else, with or without its dot: whoever searches for `istanbul` means `İstanbul`.
+
+    A version that folds otherwise has the sweep fold anew what is stored (migration 0016 does).
     """
-    folded = unicodedata.normalize("NFC", text).casefold()
-    return folded.replace("i\u0307", "i").replace("ı", "i")
+    spaced = "".join(" " if c.isspace() else c for c in unicodedata.normalize("NFKC", text))
+    seen = "".join(c for c in spaced if not _is_unseen(c)).casefold()
+    folded = unicodedata.normalize("NFKC", seen.replace("i\u0307", "i").replace("ı", "i"))
+    return " ".join(folded.split())
+
+
+def is_blank(text: str) -> bool:
+    """Whether nobody would see anything of it."""
+    return all(c.isspace() or _is_unseen(c) for c in text)
+
+
+def compose(text: str) -> str:
+    """Text for people, as it is counted and kept: one letter is one character (NFC)."""
+    return unicodedata.normalize("NFC", text)
+
+
+def read_token(text: str) -> str:
+    """A token as it was pasted, without blanks and what nobody sees."""
+    return "".join(c for c in text if not c.isspace() and not _is_unseen(c))
 
 
 def read_email(text: str) -> str:

@@ -9,10 +9,10 @@ from psycopg.types.json import Jsonb
 from pydantic_core import to_jsonable_python
 
 from permit.db import Database
-from permit.folding import fold
+from permit.folding import fold, fold_email
 
 _NO_SCHEMA = (errors.InvalidSchemaName, errors.UndefinedFunction, errors.InsufficientPrivilege)
-# Licences that are looked at in one statement, which holds the locks of those that it folds.
+# Licences, or users, of one statement, which holds the locks of those that it folds.
 _BATCH = 1_000
 _FOLDING_SECONDS = 2.0  # of a run; the rest is for the next one
 
@@ -39,6 +39,21 @@ class StoredHolder:
     holder_name: str | None = field(repr=False)
     holder_email: str | None = field(repr=False)
     holder_reference: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredEmail:
+    tenant_id: UUID
+    user_id: UUID
+    email: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShutOutUser:
+    """Whose email, as it is read now, is somebody else's: nobody signs in by the stored one."""
+
+    tenant_id: UUID
+    user_id: UUID
 
 
 def get_schema_version(database: Database) -> int:
@@ -89,6 +104,41 @@ def fold_holders(database: Database) -> None:
         )
         if time.monotonic() > ends_at:
             return
+
+
+def fold_emails(database: Database) -> list[ShutOutUser]:
+    """Folds anew what people sign in by, as fold_holders does; those whom it could not, once."""
+    ends_at = time.monotonic() + _FOLDING_SECONDS
+    shut_out: list[ShutOutUser] = []
+    while True:
+        stored = database.fetch_all(
+            StoredEmail,
+            """
+            SELECT tenant_id, user_id, email
+              FROM permit.list_emails_to_fold(%(at_most)s)
+            """,
+            {"at_most": _BATCH},
+        )
+        if not stored:
+            return shut_out
+        shut_out += database.fetch_all(
+            ShutOutUser,
+            """
+            SELECT tenant_id, user_id
+              FROM permit.keep_folded_emails(%(emails)s)
+             ORDER BY tenant_id, user_id
+            """,
+            {
+                "emails": Jsonb(
+                    [
+                        {**to_jsonable_python(asdict(each)), "folded": fold_email(each.email)}
+                        for each in stored
+                    ]
+                )
+            },
+        )
+        if time.monotonic() > ends_at:
+            return shut_out
 
 
 def _folded(stored: StoredHolder) -> dict[str, str | None]:

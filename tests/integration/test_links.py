@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
+import bcrypt
 import psycopg
 import pytest
 
@@ -171,6 +172,39 @@ def test_what_is_no_change_of_an_account_leaves_a_link(people: People) -> None:
     assert 204 == people.use(link).status
 
 
+def test_a_renewed_hash_leaves_links(deployment: Deployment, people: People) -> None:
+    """An imported one at the first login: the user's, and the maker's."""
+    imported = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
+    deployment.sql("UPDATE permit.users SET password_hash = %s", imported)
+    link = people.reset_link()
+
+    people.vendor.log_in(people.user["email"], PASSWORD)
+    people.vendor.log_in(people.me(people.admin)["email"], PASSWORD)
+
+    stored = "SELECT count(*) FROM permit.users WHERE password_hash LIKE '$argon2%'"
+    assert [(2,)] == deployment.sql(stored)
+    assert 204 == people.use(link).status
+
+
+def test_redeeming_a_link_makes_its_place_known(deployment: Deployment, people: People) -> None:
+    """Whoever has just set their password there is let in, however many guess elsewhere."""
+    link = people.reset_link()
+    path, body = "/v1/users/reset-password", {"token": link, "password": PASSWORD}
+    assert 204 == deployment.call("POST", path, body, source_ip="192.0.2.1").status
+    for n in range(40):
+        guess = {"email": people.user["email"], "password": "wrong"}
+        deployment.send("login", guess, source_ip=f"198.51.100.{n}")
+
+    login = {"email": people.user["email"], "password": PASSWORD}
+    elsewhere = deployment.send("login", login, source_ip="192.0.2.2")
+    known = deployment.sql("SELECT count(*) FROM permit.login_places")
+    here = deployment.send("login", login, source_ip="192.0.2.1")
+
+    assert (429, 200) == (elsewhere.status, here.status)
+    # By email and by id, as a login makes it known: which changes nothing here.
+    assert known == deployment.sql("SELECT count(*) FROM permit.login_places")
+
+
 def test_a_link_of_the_version_before_dies_with_its_api_key(
     deployment: Deployment, people: People
 ) -> None:
@@ -281,7 +315,13 @@ def test_a_link_serves_one_of_many_at_once(deployment: Deployment, people: Peopl
         deployment,
         [
             lambda d, n=n: users.redeem_link(
-                d, link, "password_reset", password_hash=f"hash {n}", name=None, request={}
+                d,
+                link,
+                "password_reset",
+                password_hash=f"hash {n}",
+                name=None,
+                places=[],
+                request={},
             )
             for n in range(8)
         ],
@@ -298,7 +338,13 @@ def test_a_change_that_races_a_link_wins(deployment: Deployment, people: People)
     def redeem(_: Database) -> str | None:
         with check_database(deployment, "team") as database:
             return users.redeem_link(
-                database, link, "password_reset", password_hash="h", name=None, request={}
+                database,
+                link,
+                "password_reset",
+                password_hash="h",
+                name=None,
+                places=[],
+                request={},
             )
 
     promotion = "UPDATE permit.users SET role = 'owner' WHERE id = %s"

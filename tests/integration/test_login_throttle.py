@@ -1,5 +1,6 @@
 """The throttle of the sign-in: what guessing costs, and that it locks nobody out for long."""
 
+import random
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -404,6 +405,74 @@ def test_an_attacker_elsewhere_makes_a_new_place_wait_briefly(deployment: Deploy
     assert 429 == refused.status
     assert int(refused.headers["retry-after"]) <= 30
     assert 200 == right.status
+
+
+@pytest.mark.parametrize("patience", ["obedient", "every second"])
+def test_whoever_waits_is_let_in_at_a_new_place(deployment: Deployment, patience: str) -> None:
+    """While others guess twice a second from ever new addresses: within a minute, every time."""
+    guesses, waited, refused = iter(addresses(2000)), list[int](), 0
+    attack(deployment, 20)
+    for place in range(5):
+        seconds = wait = 0
+        while True:
+            for _ in range(2):
+                refused += attempt(deployment, address=next(guesses)).status == 429
+            if wait == 0:
+                answer = attempt(deployment, password=PASSWORD, address=f"192.0.2.{place + 1}")
+                if answer.status == 200:
+                    break
+                wait = int(answer.headers["retry-after"]) if patience == "obedient" else 1
+            deployment.pass_time(timedelta(seconds=1))
+            seconds, wait = seconds + 1, wait - 1
+            assert seconds < 300
+        waited.append(seconds)
+        attack(deployment, 20)
+
+    assert max(waited) <= 60
+    assert max(waited) > 0
+    assert refused > 20
+
+
+def test_many_who_wait_guess_no_faster(deployment: Deployment) -> None:
+    """Forty addresses that each wait as told: together one guess in ten seconds, and the ordinary
+    one in thirty; and no one of them takes most."""
+    waits = dict.fromkeys(addresses(40), 0)
+    admitted, chance = dict.fromkeys(waits, 0), random.Random(1)  # noqa: S311 (an order, no secret)
+    for _ in range(300):
+        for address in chance.sample([*waits], len(waits)):
+            if waits[address] == 0:
+                answer = attempt(deployment, address=address)
+                admitted[address] += answer.status == 401
+                waits[address] = int(answer.headers.get("retry-after", 1))
+            waits[address] -= 1
+        deployment.pass_time(timedelta(seconds=1))
+
+    free = 10 + 10 + 5 + 5  # and those at the shorter delays before the longest
+    assert 300 / 10 <= sum(admitted.values()) <= 300 / 10 + 300 / 30 + free
+    assert max(admitted.values()) <= 10
+
+
+def test_a_turn_is_taken_once(deployment: Deployment) -> None:
+    """Who was let try by a turn, and was wrong, waits for another one."""
+    attack(deployment, 20)
+    first = attempt(deployment, address="192.0.2.1")
+    deployment.pass_time(timedelta(seconds=int(first.headers["retry-after"])))
+    attack(deployment, 1)
+    second, third = (attempt(deployment, address="192.0.2.1") for _ in range(2))
+
+    assert [429, 401, 429] == [answer.status for answer in (first, second, third)]
+
+
+def test_turns_are_not_for_an_address_that_guesses_at_all(deployment: Deployment) -> None:
+    """Whoever tries every account from one address waits for that, turn or not."""
+    attack(deployment, 20)
+    refused = attempt(deployment, address="192.0.2.1")
+    deployment.pass_time(timedelta(seconds=int(refused.headers["retry-after"])))
+    for n in range(60):
+        attempt(deployment, f"user-{n}@example.com", address="192.0.2.1")
+    attack(deployment, 1)
+
+    assert 429 == attempt(deployment, address="192.0.2.1").status
 
 
 def test_an_hour_without_attempts_forgets(deployment: Deployment) -> None:

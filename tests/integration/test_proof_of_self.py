@@ -125,6 +125,36 @@ def test_a_token_of_the_version_before_does_the_ordinary(
         assert "proof_of_self_required" != (answer.body or {}).get("code"), name
 
 
+@pytest.mark.parametrize("ended", ["by logout", "by reuse"])
+def test_a_token_ends_with_its_session(
+    deployment: Deployment, vendor: Vendor, colleague: str, ended: str
+) -> None:
+    """However fresh its proof is: for what is sensitive, for the ordinary, and to be elevated. The
+    user's other sessions go on."""
+    body = {"email": vendor.email, "password": vendor.password}
+    begun = deployment.send("login", body).body
+    token, refresh = begun["access_token"], {"refresh_token": begun["refresh_token"]}
+    before = deployment.call("GET", "/v1/users/me", token=token).status
+    if ended == "by logout":
+        assert 204 == deployment.send("login_logout", refresh).status
+    else:
+        deployment.send("login_refresh", refresh)
+        deployment.pass_time(timedelta(minutes=1))
+        assert 401 == deployment.send("login_refresh", refresh).status
+
+    after = deployment.call("GET", "/v1/users/me", token=token)
+    elevated = elevate(deployment, token, password=vendor.password)
+
+    assert 200 == before
+    for name, answer in (
+        *sensitive(vendor, token, colleague),
+        ("ordinary", after),
+        ("elevated", elevated),
+    ):
+        assert (401, "not_authenticated") == (answer.status, answer.body["code"]), name
+    vendor.call("GET", "/v1/users/me")
+
+
 def test_a_login_is_a_fresh_proof(deployment: Deployment, vendor: Vendor) -> None:
     """For ten minutes, a refresh within them included."""
     almost = aged(deployment, vendor.token, timedelta(minutes=9, seconds=50))

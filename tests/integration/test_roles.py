@@ -19,15 +19,18 @@ DOORS = {
         *("admit_second_factor", "begin_verified_session"),
     },
     "permit_public": {"health", "list_proof_keys"},
-    "permit_sweep": {"sweep", "sweep_vendor", "list_holders_to_fold", "keep_folded_holders"},
+    "permit_sweep": {
+        *("sweep", "sweep_vendor", "list_holders_to_fold", "keep_folded_holders"),
+        *("list_emails_to_fold", "keep_folded_emails"),
+    },
     "permit_vendor": {
         *("enter_with_token", "enter_with_api_key", "seat_device"),
         *("claim_sealed_answer", "keep_answer"),
-        *("change_member", "find_link", "redeem_link", "admit_own_password"),
+        *("change_member", "find_linked", "redeem_link", "admit_own_password"),
         *("replace_own_password", "confirm_second_factor", "remove_second_factor"),
         "require_second_factor",
         # As the version before calls them.
-        *("enter", "use_link", "admit_proof_of_self", "change_own_password"),
+        *("enter", "find_link", "use_link", "admit_proof_of_self", "change_own_password"),
         "claim_answer",
     },
     "permit_operator": {
@@ -153,7 +156,7 @@ def test_doors_are_owned_by_a_role_without_powers(deployment: Deployment) -> Non
 
     fixed = ["search_path=pg_catalog, permit, pg_temp"]
     # A trigger's runs by its trigger alone.
-    triggers = {"record_change", "record_part", "stamp_link"}
+    triggers = {"record_change", "record_part", "stamp_link", "fold_anew"}
     assert set().union(*DOORS.values(), triggers) == {name for name, _, _ in rows}
     assert {("permit_doors", str(fixed))} == {(owner, str(path)) for _, owner, path in rows}
 

@@ -1,5 +1,6 @@
 """The sweep: it clears what is over, touches nothing else, and publishes what it found."""
 
+import io
 import json
 from datetime import timedelta
 from typing import Any
@@ -122,8 +123,13 @@ def folded(deployment: Deployment) -> dict[str, list[str | None]]:
     return {licence: texts for licence, *texts in rows}
 
 
+PASSWORD = "a long enough passphrase"
+NOBODY = "00000000-0000-0000-0000-000000000000"
+
+
 def forget_folding(deployment: Deployment) -> None:
     """As on the day of the upgrade: holders folded as Postgres does in the C locale."""
+    deployment.sql("ALTER TABLE permit.licences DISABLE TRIGGER fold_anew")
     deployment.sql(
         """
         UPDATE permit.licences
@@ -132,8 +138,8 @@ def forget_folding(deployment: Deployment) -> None:
                holder_reference_folded = lower(holder_reference COLLATE "C")
         """
     )
-    nothing = "00000000-0000-0000-0000-000000000000"
-    deployment.sql("INSERT INTO permit.holder_folding VALUES (%s, %s)", nothing, nothing)
+    deployment.sql("ALTER TABLE permit.licences ENABLE TRIGGER fold_anew")
+    deployment.sql("INSERT INTO permit.holder_folding VALUES (%s, %s)", NOBODY, NOBODY)
 
 
 def test_holders_are_folded_anew_once(
@@ -148,6 +154,8 @@ def test_holders_are_folded_anew_once(
         {"email": "ÖDÖN@example.com"},
         {},
         {"name": "Straße", "reference": "A\u030angstro\u0308m"},
+        {"name": " Grace\u00a0\u200b Hopper ", "reference": "Ｆｕｌｌ\u3000width"},
+        {"name": "Alan\n\tTuring", "reference": "C-1815 "},
     ]
     policy = vendor.policy()
     licences = [vendor.licence(policy, holder=holder)["id"] for holder in holders]
@@ -159,18 +167,20 @@ def test_holders_are_folded_anew_once(
     monkeypatch.setattr("permit.upkeep._FOLDING_SECONDS", 0)
 
     wrong = []
-    for _ in range(4):
+    for _ in range(5):
         wrong.append(sum(folded(deployment)[each] != expected[each] for each in licences))
         sweep(deployment)
 
     assert expected == folded(deployment)
-    assert 3 == wrong[0]
+    assert 5 == wrong[0]
     assert sorted(wrong, reverse=True) == wrong
     assert [] == deployment.sql("SELECT * FROM permit.holder_folding")
     plain = {licences[1], licences[3]}
     after = dict(deployment.sql(revisions))
     assert plain == {each for each in licences if before[each] == after[each]}
-    for query in ("istanbul", "äöü", "ödön", "strasse", "ångström"):
+    queries = ["istanbul", "äöü", "ödön", "strasse", "ångström"]
+    queries += ["Grace Hopper", "full width", "alan turing", "\ufeffc-1815\r\n"]
+    for query in queries:
         assert 1 == len(vendor.call("GET", "/v1/licences", query={"q": query})["items"]), query
 
 
@@ -195,19 +205,79 @@ def test_a_holder_who_changes_meanwhile_stays_changed(
 
 
 def test_what_the_release_before_writes_is_put_right(deployment: Deployment) -> None:
-    """It folds the i of Turkish as another letter."""
-    licence = deployment.vendor.licence(holder={"name": "Iğdır", "reference": "İzmir"})
+    """It folds the i of Turkish as another letter, and keeps blanks and what nobody sees."""
+    holder = {"name": "Iğdır\u00a0 Ｌｔｄ ", "reference": "İz\u200bmir\n"}
+    licence = deployment.vendor.licence(holder=holder)
     right = folded(deployment)
 
     deployment.sql(
         """
         UPDATE permit.licences
-           SET holder_name_folded = 'iğdır', holder_reference_folded = U&'i\\0307zmir'
-        """
+           SET holder_name_folded = %s, holder_reference_folded = U&'i\\0307z\\200bmir\\000a'
+        """,
+        "iğdır\u00a0 ｌｔｄ ",
     )
 
     assert right == folded(deployment)
-    assert ["iğdir", None, "izmir"] == right[licence["id"]]
+    assert ["iğdir ltd", None, "izmir"] == right[licence["id"]]
+
+
+def test_emails_are_folded_anew_once(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever was let in with an invisible character signs in by what they type, and their links
+    go on. Where two are one now, who had it plain keeps it, else the older; the other is told."""
+    vendor = deployment.vendor
+    assert vendor.token
+    sweep(deployment)
+    emails = {
+        "inv\u200b@example.com": "inv@example.com",
+        "soft\u00adhyphen@example.com": "softhyphen@example.com",
+        "\ufeffol\u200bder@example.com": "older@example.com",
+        "old\u2060er@example.com": "old\u2060er@example.com",
+        "pla\u200bin@example.com": "pla\u200bin@example.com",
+        "plain@example.com": "plain@example.com",
+    }
+    for n, stored in enumerate(emails):
+        placed = f"user-{n}@example.com"
+        deployment.operator(
+            "create-user", tenant_id=vendor.tenant_id, email=placed, password=PASSWORD
+        )
+        deployment.sql("UPDATE permit.users SET email = %s WHERE email = %s", stored, placed)
+    ids = dict(deployment.sql("SELECT email, id::text FROM permit.users"))
+    path = f"/v1/users/{ids['inv' + chr(0x200B) + '@example.com']}/password-reset"
+    link = vendor.call("POST", path, status=201)["token"]
+    deployment.sql("INSERT INTO permit.email_folding VALUES ('-infinity', %s)", NOBODY)
+    monkeypatch.setattr("permit.upkeep._BATCH", 2)
+    monkeypatch.setattr("permit.upkeep._FOLDING_SECONDS", 0)
+
+    def log_in(email: str) -> int:
+        return deployment.send("login", {"email": email, "password": PASSWORD}).status
+
+    before = log_in("inv@example.com")
+    written = io.StringIO()
+    monkeypatch.setattr(
+        deployment.environment("sweep").logger.registered_handler, "stream", written
+    )
+    for _ in range(4):
+        sweep(deployment)
+    told = [json.loads(line) for line in written.getvalue().splitlines()]
+
+    kept = {
+        user: email for email, user in deployment.sql("SELECT email, id::text FROM permit.users")
+    }
+    assert emails == {stored: kept[ids[stored]] for stored in emails}
+    assert [] == deployment.sql("SELECT * FROM permit.email_folding")
+    assert {"email_taken"} == {line["message"] for line in told}
+    assert {ids["old\u2060er@example.com"], ids["pla\u200bin@example.com"]} == {
+        line["user_id"] for line in told
+    }
+    assert 2 == len(told)
+    assert "@" not in json.dumps(told)
+    assert (401, 200) == (before, log_in("inv@example.com"))
+    assert 200 == log_in("soft\u00adhyphen@example.com")
+    body = {"token": link, "password": "another long passphrase"}
+    assert 204 == deployment.call("POST", "/v1/users/reset-password", body).status
 
 
 def test_the_dashboard_gets_its_figures(

@@ -154,7 +154,7 @@ def test_of_two_who_accept_at_once_one_gets_the_email(
         deployment,
         [
             lambda d, link=link: users.redeem_link(
-                d, link, "invitation", password_hash="hash", name=None, request={}
+                d, link, "invitation", password_hash="hash", name=None, places=[], request={}
             )
             for link in links
         ],

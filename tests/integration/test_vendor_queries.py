@@ -121,7 +121,7 @@ REFUSED: dict[str, Callable[[dict[str, UUID]], dict[str, Any]]] = {
 }
 # Doors, which take the tenant that is entered or a secret; and what answers a row without any.
 ELSEWHERE = {
-    *("devices.seat_device", "licences.insert_licences", "users.find_link"),
+    *("devices.seat_device", "licences.insert_licences", "users.find_linked"),
     *("users.redeem_link", "users.change_member", "users.admit_own_password"),
     *("users.replace_own_password", "users.confirm_factor", "users.remove_factor"),
     *("users.require_factor", "policies.find_reach"),

@@ -11,9 +11,11 @@ from permit.contracts import (
     Answer,
     Contract,
     Day,
+    Email,
     Lease,
     Name,
     Overlap,
+    Password,
     Reasoned,
     SeatTtl,
     StorableObject,
@@ -110,6 +112,62 @@ def test_a_time_without_its_offset_is_no_day(text: str) -> None:
     """Which day it is in UTC, nobody knows."""
     with pytest.raises(ValidationError):
         TypeAdapter[date](Day).validate_python(text)
+
+
+@pytest.mark.parametrize(
+    "text", [" ", "\n", "\u00a0\u3000", "\u200b", "\ufeff \u3164\u2800"], ids=ascii
+)
+def test_a_name_that_nobody_sees_is_refused(text: str) -> None:
+    """Blanks of any kind, and what is not seen at all."""
+    with pytest.raises(ValidationError, match="must not be blank"):
+        TypeAdapter(Name).validate_python(text)
+
+
+def test_text_for_people_is_counted_composed() -> None:
+    """As many letters as people count, however they were typed; one more is too many."""
+    decomposed = "e\u0301"
+
+    assert "é" * 200 == TypeAdapter(Name).validate_python(decomposed * 200)
+    assert decomposed * 256 == TypeAdapter(Password).validate_python(decomposed * 256)
+    for kind, most in ((Name, 200), (Password, 256)):
+        with pytest.raises(ValidationError):
+            TypeAdapter(kind).validate_python(decomposed * (most + 1))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("ann@example.com", "o'brien+x@ex-am--ple.co.uk", "jürgen@müller.de", "用户@例子.公司"),
+        *("ann@localhost", "a..b.@docomo.ne.jp", "a&b/c=d?e^f_g`{|}~!#$%*-@x1.de"),
+    ],
+)
+def test_an_email_is_taken(text: str) -> None:
+    """Of any script, and with all that mail providers give."""
+    assert text == TypeAdapter(Email).validate_python(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("<ann@example.com>", "mailto:ann@example.com", "ann@example.com,", "ann@example.com;"),
+        *("Ann <ann@example.com>", "ann@example.com>", "(ann@example.com)", "ann@example.com."),
+        *(".@.", ".a@example.com", "ann@-", "ann@.com", "ann@example..com", "ann@-example.com"),
+        *("ann@example-.com", '"ann"@example.com', "ann\\@example.com", "ann@example.com/"),
+        *(
+            "ann@ex_ample.com",
+            "ann@[127.0.0.1]",
+            "ann@example.com,bob@example.com",
+            "ann",
+            "@",
+            "a@",
+        ),
+        *("a b@example.com", "ann@exam ple.com", "ann@@example.com", "ann@example.com\x00"),
+    ],
+)
+def test_what_stands_around_an_email_is_refused(text: str) -> None:
+    """What is pasted with it from a mail program or a sentence, and what no mail server takes."""
+    with pytest.raises(ValidationError):
+        TypeAdapter(Email).validate_python(text)
 
 
 @pytest.mark.parametrize("text", ["", "a" * 201, "a\x00b", "\x00", "\ud800", "ok\udfff"], ids=ascii)

@@ -4,7 +4,7 @@ import unicodedata
 
 import pytest
 
-from permit.folding import fold_email, read_email, read_symbols
+from permit.folding import fold, fold_email, read_email, read_symbols
 
 
 @pytest.mark.parametrize(
@@ -67,3 +67,26 @@ def test_symbols_that_differ_stay_different() -> None:
     assert "12345" == read_symbols("12345")
     assert "abcd2345" == read_symbols("abcd-2345")
     assert "1.5" == read_symbols("1.5")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ann Lee",
+        " ann\u00a0lee\n",
+        "ANN\t\u2003 LEE\ufeff",
+        "An\u200bn\u00ad Lee",
+        "Ａｎｎ\u3000Ｌｅｅ",
+    ],
+)
+def test_a_search_finds_what_is_meant(text: str) -> None:
+    """What is looked for and what is stored are folded alike: blanks, width, what nobody sees."""
+    assert "ann lee" == fold(text)
+
+
+def test_folding_what_is_folded_changes_nothing() -> None:
+    """Whatever letter: else what the sweep folds anew would never be done."""
+    texts = [f"i{chr(code)} {chr(code)}" for code in range(0x20000) if not 0xD800 <= code < 0xE000]
+    folded = [fold(text) for text in texts]
+
+    assert folded == [fold(text) for text in folded]

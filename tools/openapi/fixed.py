@@ -45,7 +45,7 @@ PROBLEM: dict[str, Any] = _object(
                     "field": _text(
                         "The path of the field as it was sent, such as `holder.email` or "
                         "`licences.3.policy_id`; the name of a parameter or a header in lower "
-                        "case; `body` for the body as a whole."
+                        "case; `body` for the body as a whole, `query` for all parameters."
                     ),
                     "message": _text("What would be right, for people."),
                 },

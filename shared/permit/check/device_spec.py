@@ -7,9 +7,10 @@ from typing import Annotated, Any, cast
 from pydantic import BeforeValidator, Field
 
 from permit.check.facts import DeviceSent
-from permit.contracts import Contract, Name, bounded
+from permit.contracts import Contract, bounded
 
 LicenceKey = Annotated[str, bounded(1, 256)]
+Label = Annotated[str, bounded(1, 200)]  # of a machine, by whoever set it up: it may be blank
 Fingerprint = Annotated[str, bounded(16, 256)]
 _MOST_COMPONENTS = 16
 
@@ -35,9 +36,9 @@ class DeviceSpec(Contract):
     ) = None
     """Hashes of the machine's parts by a name for each, by which a policy may recognise a
     machine whose fingerprint has changed (`matching`). Null: the known ones stay."""
-    name: Name | None = None
+    name: Label | None = None
     """What people call the machine, in lists. Null: the known name stays."""
-    platform: Name | None = None
+    platform: Label | None = None
     """What the machine runs, for people, in lists. Null: the known one stays."""
 
     def as_sent(self, version: str | None = None) -> DeviceSent:

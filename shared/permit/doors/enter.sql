@@ -1,7 +1,8 @@
 -- How a transaction becomes a tenant's: each door lets one kind of caller in, and says who acts.
 
--- The active user whose access token this is, unless their sessions ended since it was made: by another
--- password or role. The session in which a second factor was changed goes on.
+-- The active user whose access token this is, unless its session has ended: by a logout, a refresh token
+-- that two clients had, another password or role. The session in which a second factor was changed goes
+-- on. A token of the version before names no session: only what ends all of a user's sessions ends it.
 CREATE OR REPLACE FUNCTION permit.bearer(
     p_tenant_id       uuid,
     p_user_id         uuid,
@@ -12,11 +13,11 @@ LANGUAGE sql STABLE AS $$
     SELECT u.*
       FROM permit.users AS u
      WHERE u.tenant_id = p_tenant_id AND u.id = p_user_id AND u.deactivated_at IS NULL
-       AND (u.session_version = p_session_version
-            OR EXISTS (SELECT FROM permit.sessions AS s
-                        WHERE s.tenant_id = p_tenant_id AND s.id = p_session_id
-                          AND s.user_id = p_user_id AND s.ended_at IS NULL
-                          AND s.session_version = u.session_version))
+       AND CASE WHEN p_session_id IS NULL THEN u.session_version = p_session_version
+                ELSE EXISTS (SELECT FROM permit.sessions AS s
+                              WHERE s.tenant_id = p_tenant_id AND s.id = p_session_id
+                                AND s.user_id = p_user_id AND s.ended_at IS NULL
+                                AND s.session_version = u.session_version) END
 $$;
 
 -- For a user of the tenant, by an access token. No role: the token is good no longer.

@@ -24,10 +24,7 @@ BEGIN
     -- Read the clock again: another attempt may have been admitted while this one waited.
     v_now := permit.clock();
 
-    SELECT ceil(extract(epoch FROM max(t.blocked_until) - v_now))
-      INTO v_retry_after
-      FROM permit.login_throttle AS t
-     WHERE t.key = ANY (p_keys) AND t.blocked_until > v_now;
+    v_retry_after := permit.blocked_for(p_keys, v_now);
     IF v_retry_after IS NOT NULL THEN
         RETURN v_retry_after;
     END IF;
@@ -39,7 +36,8 @@ BEGIN
                CASE WHEN counted.attempts <= charge.free_attempts THEN 0
                     ELSE least(charge.delay_cap,
                                2.0 ^ least(20, counted.attempts - charge.free_attempts - 1)) END),
-           expires_at = v_now + interval '1 hour'
+           expires_at = v_now + interval '1 hour',
+           turn_at = NULL
       FROM unnest(p_keys, p_free_attempts, p_delay_caps) AS charge (key, free_attempts, delay_cap),
            LATERAL (
                SELECT greatest(0, earlier.attempts - forgotten) + 1,
@@ -56,8 +54,48 @@ BEGIN
 END
 $$;
 
--- The first key is of the account at its place, the pair: one that has signed in lately is judged by
--- itself. Nobody elsewhere can make it wait, and it uses up nobody's attempts.
+-- While any of these keys is blocked, how many seconds that will be.
+CREATE OR REPLACE FUNCTION permit.blocked_for(p_keys bytea[], p_now timestamptz) RETURNS integer
+LANGUAGE sql STABLE AS $$
+    SELECT ceil(extract(epoch FROM max(t.blocked_until) - p_now))
+      FROM permit.login_throttle AS t
+     WHERE t.key = ANY (p_keys) AND t.blocked_until > p_now
+$$;
+
+-- For a pair that was refused: it is told how long to wait, and has its turn then. A turn is one attempt
+-- that others who guess at the account cannot take away. Turns are counted by a key of their own, the
+-- fourth; the pair and the address may stop them, and the account may not. The caller holds the locks of
+-- the three, so whoever counts a turn of the account is alone.
+CREATE OR REPLACE FUNCTION permit.take_turn(
+    p_keys          bytea[],
+    p_free_attempts integer[],
+    p_delay_caps    integer[],
+    p_retry_after   integer    -- what it would be without turns
+) RETURNS integer
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_now  timestamptz := permit.clock();
+    v_turn timestamptz;
+BEGIN
+    SELECT t.turn_at INTO v_turn FROM permit.login_throttle AS t WHERE t.key = p_keys[1];
+    IF coalesce(v_turn <= v_now - interval '10 minutes', true) THEN
+        UPDATE permit.login_throttle AS t
+           SET turn_at = v_now + make_interval(secs => p_retry_after)
+         WHERE t.key = p_keys[1];
+        RETURN p_retry_after;
+    ELSIF v_turn > v_now THEN
+        RETURN greatest(permit.blocked_for(p_keys[1:1] || p_keys[3:3], v_now),
+                        least(p_retry_after, ceil(extract(epoch FROM v_turn - v_now))::integer));
+    END IF;
+    RETURN permit.count_attempt(
+        p_keys[1:1] || p_keys[3:4], p_free_attempts[1:1] || p_free_attempts[3:4],
+        p_delay_caps[1:1] || p_delay_caps[3:4]);
+END
+$$;
+
+-- The keys are of the account at its place (the pair), the account, the address, and the account's
+-- turns, where it has any. A pair that has signed in lately is judged by itself: nobody elsewhere can
+-- make it wait, and it uses up nobody's attempts.
 CREATE OR REPLACE FUNCTION permit.admit_attempt(
     p_keys             bytea[],
     p_free_attempts    integer[],
@@ -69,9 +107,14 @@ LANGUAGE plpgsql AS $$
 BEGIN
     is_known_place := EXISTS (SELECT FROM permit.login_places AS p
                                WHERE p.key = p_keys[1] AND p.expires_at > permit.clock());
-    retry_after := CASE WHEN is_known_place
-        THEN permit.count_attempt(p_keys[1:1], p_free_attempts[1:1], p_delay_caps[1:1])
-        ELSE permit.count_attempt(p_keys, p_free_attempts, p_delay_caps) END;
+    IF is_known_place THEN
+        retry_after := permit.count_attempt(p_keys[1:1], p_free_attempts[1:1], p_delay_caps[1:1]);
+        RETURN;
+    END IF;
+    retry_after := permit.count_attempt(p_keys[1:3], p_free_attempts[1:3], p_delay_caps[1:3]);
+    IF retry_after IS NOT NULL AND cardinality(p_keys) = 4 THEN
+        retry_after := permit.take_turn(p_keys, p_free_attempts, p_delay_caps, retry_after);
+    END IF;
 END
 $$;
 
@@ -228,10 +271,10 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    UPDATE permit.users AS u
-       SET password_hash = p_new_hash
-     WHERE u.tenant_id = p_tenant_id AND u.id = p_user_id AND p_new_hash IS NOT NULL
-       AND u.password_hash = p_old_hash;
+    PERFORM permit.renew_account(p_tenant_id, p_user_id, u.email, p_new_hash)
+       FROM permit.users AS u
+      WHERE u.tenant_id = p_tenant_id AND u.id = p_user_id AND p_new_hash IS NOT NULL
+        AND u.password_hash = p_old_hash;
 
     PERFORM permit.settle_attempt(p_tenant_id, p_user_id, p_places, p_others);
     RETURN permit.insert_session(p_tenant_id, p_user_id, p_session_version, p_token_hash, false,

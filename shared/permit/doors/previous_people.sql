@@ -125,12 +125,21 @@ END
 $$;
 GRANT EXECUTE ON FUNCTION permit.end_session(bytea) TO permit_login;
 
+CREATE OR REPLACE FUNCTION permit.find_link(p_token_hash bytea, p_kind text) RETURNS text
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+BEGIN
+    RETURN (SELECT l.email FROM permit.find_linked(p_token_hash, p_kind) AS l);
+END
+$$;
+GRANT EXECUTE ON FUNCTION permit.find_link(bytea, text) TO permit_vendor;
+
 CREATE OR REPLACE FUNCTION permit.use_link(
     p_token_hash bytea, p_kind text, p_password_hash text, p_name text, p_request jsonb
 ) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
 BEGIN
-    RETURN permit.redeem_link(p_token_hash, p_kind, p_password_hash, p_name, p_request) IS NULL;
+    RETURN permit.redeem_link(
+        p_token_hash, p_kind, p_password_hash, p_name, '{}', p_request) IS NULL;
 END
 $$;
 GRANT EXECUTE ON FUNCTION permit.use_link(bytea, text, text, text, jsonb) TO permit_vendor;
@@ -173,3 +182,4 @@ GRANT EXECUTE ON FUNCTION permit.change_own_password(text, text, bytea[]) TO per
 -- Nothing calls these any more.
 DROP FUNCTION IF EXISTS permit.start_session(uuid, uuid, integer, bytea);
 DROP FUNCTION IF EXISTS permit.forget_attempts(bytea[]);
+DROP FUNCTION IF EXISTS permit.redeem_link(bytea, text, text, text, jsonb);

@@ -119,22 +119,61 @@ LANGUAGE sql STABLE AS $$
                ELSE true END
 $$;
 
--- Whom a link is for; null where there is none of this kind that is good now.
-CREATE OR REPLACE FUNCTION permit.find_link(p_token_hash bytea, p_kind text) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+-- The same password in another hash, or the same email as it is read now: for the account that is no
+-- change, so the links that stand on it go on.
+CREATE OR REPLACE FUNCTION permit.renew_account(
+    p_tenant_id uuid, p_user_id uuid, p_email text, p_password_hash text
+) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    v_before bytea;
+    v_after  bytea;
 BEGIN
-    RETURN (SELECT u.email
-              FROM permit.good_links(p_token_hash, p_kind) AS l
-              JOIN permit.users AS u ON u.tenant_id = l.tenant_id AND u.id = l.user_id);
+    SELECT permit.standing(u.role, u.email, u.password_hash, u.deactivated_at),
+           permit.standing(u.role, p_email, p_password_hash, u.deactivated_at)
+      INTO v_before, v_after
+      FROM permit.users AS u
+     WHERE u.tenant_id = p_tenant_id AND u.id = p_user_id
+       FOR NO KEY UPDATE;
+    IF v_before = v_after THEN
+        RETURN;
+    END IF;
+    UPDATE permit.users AS u
+       SET email = p_email, password_hash = p_password_hash
+     WHERE u.tenant_id = p_tenant_id AND u.id = p_user_id;
+    PERFORM FROM permit.user_links AS l
+      WHERE l.tenant_id = p_tenant_id AND (l.user_id = p_user_id OR l.maker_id = p_user_id)
+      ORDER BY l.token_hash
+        FOR UPDATE;
+    UPDATE permit.user_links AS l
+       SET standing = CASE WHEN l.user_id = p_user_id AND l.standing = v_before
+                           THEN v_after ELSE l.standing END,
+           maker_standing = CASE WHEN l.maker_id = p_user_id AND l.maker_standing = v_before
+                                 THEN v_after ELSE l.maker_standing END
+     WHERE l.tenant_id = p_tenant_id AND (l.user_id = p_user_id OR l.maker_id = p_user_id);
 END
 $$;
-GRANT EXECUTE ON FUNCTION permit.find_link(bytea, text) TO permit_vendor;
+
+-- Whom a link is for; null where there is none of this kind that is good now.
+CREATE OR REPLACE FUNCTION permit.find_linked(
+    p_token_hash bytea, p_kind text, OUT user_id uuid, OUT email text
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
+BEGIN
+    SELECT u.id, u.email INTO user_id, email
+      FROM permit.good_links(p_token_hash, p_kind) AS l
+      JOIN permit.users AS u ON u.tenant_id = l.tenant_id AND u.id = l.user_id;
+END
+$$;
+GRANT EXECUTE ON FUNCTION permit.find_linked(bytea, text) TO permit_vendor;
 
 -- Sets the password of the link's user, ends their sessions and links. Its maker is whom the audit log
--- names, as one who made the link: who has used it, nobody knows. Why not, or null: 'invalid', 'taken'
--- (somebody else signs in by this email; the link stays).
+-- names, as one who made the link: who has used it, nobody knows. Its places are known from now on, as
+-- after a login. Why not, or null: 'invalid', 'taken' (somebody else signs in by this email; the link
+-- stays).
 CREATE OR REPLACE FUNCTION permit.redeem_link(
-    p_token_hash bytea, p_kind text, p_password_hash text, p_name text, p_request jsonb
+    p_token_hash bytea, p_kind text, p_password_hash text, p_name text, p_places bytea[],
+    p_request jsonb
 ) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
 DECLARE
@@ -155,13 +194,15 @@ BEGIN
            name = coalesce(p_name, u.name),
            session_version = u.session_version + 1
      WHERE u.tenant_id = v_link.tenant_id AND u.id = v_link.user_id;
-    PERFORM permit.end_links(v_link.tenant_id, v_link.user_id);
+    PERFORM permit.end_links(v_link.tenant_id, v_link.user_id),
+            permit.settle_attempt(v_link.tenant_id, v_link.user_id, p_places, '{}');
     RETURN NULL;
 EXCEPTION WHEN unique_violation THEN
     RETURN 'taken';
 END
 $$;
-GRANT EXECUTE ON FUNCTION permit.redeem_link(bytea, text, text, text, jsonb) TO permit_vendor;
+GRANT EXECUTE ON FUNCTION permit.redeem_link(bytea, text, text, text, bytea[], jsonb)
+   TO permit_vendor;
 
 -- How a password is hashed: the stored hash with a digest of zeros. Who has the password makes the
 -- hash of it by this; who has not learns nothing that helps to guess it elsewhere.

@@ -162,9 +162,10 @@ class VendorApi(Api):
         return None if operation.request is None else self._read(operation.request)
 
     def _read(self, contract: type[Contract]) -> Contract:
-        """The body, which may be left out, or null, where it may be empty."""
+        """The body, which may be left out, blank or null where it may be empty."""
         is_needed = any(field.is_required() for field in contract.model_fields.values())
-        if not is_needed and not self.request.raw_body:
+        is_short = self.request.body_size <= contract.largest_body
+        if not is_needed and is_short and self.request.is_blank:
             return validate(contract, {})
         return self.read_body(contract, may_be_null=not is_needed)
 

@@ -82,6 +82,14 @@ class Request:
         return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
     @property
+    def is_blank(self) -> bool:
+        """Whether there is nothing in the body but blanks, or a byte order mark."""
+        try:
+            return not self.body.replace("\ufeff", "").strip()
+        except ValueError:
+            return False
+
+    @property
     def body(self) -> str:
         """As text. Raises ValueError where it is declared to be base64 of UTF-8 and is not."""
         if not self._event.get("isBase64Encoded"):

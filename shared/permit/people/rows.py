@@ -163,6 +163,14 @@ class LinkedUser(User):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LinkOwner:
+    """Whom a one-time link is for."""
+
+    user_id: UUID
+    email: str = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
 class PasswordAdmission:
     """As Admission, for one's own present password."""
 

@@ -19,6 +19,8 @@ class Throttle(NamedTuple):
 PAIR = Throttle(free_attempts=5, delay_cap=900)
 ACCOUNT = Throttle(free_attempts=10, delay_cap=30)
 ADDRESS = Throttle(free_attempts=50, delay_cap=60)
+# Who has waited as long as they were told is let try although others guess at the account.
+TURNS = Throttle(free_attempts=10, delay_cap=10)
 # Only who has the password, or a token, can keep a person out here; and a code has but six digits.
 SECOND_STEP = Throttle(free_attempts=10, delay_cap=900)
 
@@ -45,12 +47,14 @@ class Attempt:
         return self.counts.pair
 
     def parameters(self) -> dict[str, Any]:
-        """As the queries that admit take it: the place comes first."""
-        charges = (
+        """As the queries that admit take it: the place comes first, and the turns last."""
+        charges = [
             (self.counts.pair, PAIR),
             (self.counts.account, self.of_account),
             (self.counts.address, ADDRESS),
-        )
+        ]
+        if self.of_account is ACCOUNT:  # a stranger gets no further than to the password
+            charges.append((self.counts.turns, TURNS))
         return {
             "keys": [key for key, _ in charges],
             "free_attempts": [throttle.free_attempts for _, throttle in charges],

@@ -19,7 +19,10 @@ from permit.people.refusals import (
     NotInvited,
 )
 from permit.people.rows import LinkedUser, User
+from permit.people.throttles import Attempt
+from permit.secrets.sources import SecretSource
 from permit.security import api_keys
+from permit.security.throttling import parse_throttle_key
 
 _INVITATION_HOURS = 72
 _RESET_HOURS = 24
@@ -75,17 +78,29 @@ def use_link(
     token: str,
     password: str,
     name: str | None,
+    throttle_key: SecretSource,
     request: dict[str, Any],
 ) -> None:
-    """Sets the password of whom the link is for. Raises InvalidLink, InvalidRequest, EmailTaken."""
+    """Sets the password of whom the link is for: their place is known then, as after a login.
+
+    Raises InvalidLink, InvalidRequest, EmailTaken.
+    """
     token_hash = api_keys.digest(token)
     # First, so that nobody makes us hash passwords without a link.
-    email = users.find_link(database, token_hash, kind)
-    if email is None:
+    owner = users.find_linked(database, token_hash, kind)
+    if owner is None:
         raise InvalidLink
-    password_hash = new_hash(password, email, field="password")
     refused = users.redeem_link(
-        database, token_hash, kind, password_hash=password_hash, name=name, request=request
+        database,
+        token_hash,
+        kind,
+        password_hash=new_hash(password, owner.email, field="password"),
+        name=name,
+        places=[
+            Attempt.at(throttle_key.parsed(parse_throttle_key), account, request["address"]).place
+            for account in (owner.email, str(owner.user_id))
+        ],
+        request=request,
     )
     if refused is not None:
         raise EmailTaken if refused == "taken" else InvalidLink

@@ -16,6 +16,8 @@ class ThrottleKeys:
     pair: bytes
     account: bytes
     address: bytes
+    turns: bytes
+    """Of the account: attempts of those who have waited."""
 
 
 def parse_throttle_key(text: str) -> bytes:
@@ -29,6 +31,7 @@ def throttle_keys(secret: bytes, *, account: str, address: str) -> ThrottleKeys:
         pair=_digest(secret, "pair", account, origin),
         account=_digest(secret, "account", account),
         address=_digest(secret, "address", origin),
+        turns=_digest(secret, "turns", account),
     )
 
 

@@ -10,7 +10,7 @@ from psycopg.types.json import Jsonb
 from permit.db import Database
 from permit.paging import Place
 from permit.people.refusals import EmailTaken
-from permit.people.rows import LinkedUser, PasswordAdmission, SealedFactor, User
+from permit.people.rows import LinkedUser, LinkOwner, PasswordAdmission, SealedFactor, User
 from permit.people.throttles import Attempt
 
 _COLUMNS: LiteralString = """
@@ -142,12 +142,16 @@ def insert_link(
     )
 
 
-def find_link(database: Database, token_hash: bytes, kind: str) -> str | None:
-    """The email of the user whom a good link is for."""
-    return database.fetch_value(
-        "SELECT permit.find_link(%(token_hash)s, %(kind)s)",
+def find_linked(database: Database, token_hash: bytes, kind: str) -> LinkOwner | None:
+    """The user whom a good link is for."""
+    return database.fetch_one(
+        LinkOwner,
+        """
+        SELECT user_id, email
+          FROM permit.find_linked(%(token_hash)s, %(kind)s)
+         WHERE user_id IS NOT NULL
+        """,
         {"token_hash": token_hash, "kind": kind},
-        is_repeatable=True,
     )
 
 
@@ -158,19 +162,21 @@ def redeem_link(
     *,
     password_hash: str,
     name: str | None,
+    places: Sequence[bytes],
     request: dict[str, Any],
 ) -> str | None:
     """Why not: 'invalid', or 'taken' by who signs in with the email elsewhere."""
     return database.fetch_value(
         """
         SELECT permit.redeem_link(
-            %(token_hash)s, %(kind)s, %(password_hash)s, %(name)s, %(request)s)
+            %(token_hash)s, %(kind)s, %(password_hash)s, %(name)s, %(places)s, %(request)s)
         """,
         {
             "token_hash": token_hash,
             "kind": kind,
             "password_hash": password_hash,
             "name": name,
+            "places": list(places),
             "request": Jsonb(request),
         },
     )
