@@ -20,7 +20,7 @@ def fold(text: str) -> str:
     between words as one space; without what nobody sees. The i of Turkish is one letter with that
     of everybody else, with or without its dot: whoever searches for `istanbul` means `İstanbul`.
 
-    A version that folds otherwise has the sweep fold anew what is stored (migration 0016 does).
+    A version that folds otherwise has the sweep fold anew what is stored (migration 0014 does).
     """
     spaced = "".join(" " if c.isspace() else c for c in unicodedata.normalize("NFKC", text))
     seen = "".join(c for c in spaced if not _is_unseen(c)).casefold()
