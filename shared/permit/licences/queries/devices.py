@@ -22,7 +22,7 @@ _DEVICES: LiteralString = """
          CROSS JOIN LATERAL (
                SELECT permit.device_state(
                           d.state, d.last_seen_at, d.leased_until, d.seat_free_at,
-                          p.seat_ttl_interval, permit.clock())
+                          least(p.seat_ttl_interval, d.last_seat_ttl), permit.clock())
                ) AS seat (state)
          WHERE d.tenant_id = %(tenant_id)s AND d.licence_id = %(licence_id)s
 """
@@ -127,13 +127,17 @@ def set_state(
 
 
 def release_all(database: Database, tenant_id: UUID, licence_id: UUID) -> None:
-    """Gives back every seat; blocked devices stay so. The caller holds the licence's lock."""
+    """Gives back every seat, and forgets what each device was called; blocked ones stay so.
+
+    The caller holds the licence's lock.
+    """
     database.execute(
         """
         UPDATE permit.devices
-           SET state = 'released', seat_free_at = NULL
+           SET state = CASE WHEN state IN ('seated', 'lapsed') THEN 'released' ELSE state END,
+               seat_free_at = NULL, name = NULL
          WHERE tenant_id = %(tenant_id)s AND licence_id = %(licence_id)s
-           AND state IN ('seated', 'lapsed')
+           AND (state IN ('seated', 'lapsed') OR name IS NOT NULL)
         """,
         {"tenant_id": tenant_id, "licence_id": licence_id},
     )
