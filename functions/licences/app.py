@@ -125,11 +125,10 @@ class KeyRotation(Reasoned):
 
 class Transfer(Reasoned):
     holder: Holder
-    """The new holder, in place of the present one, whole. The devices, with their seats and names,
-    stay unless `release_devices` is given; `notes` and `metadata` stay."""
+    """The new holder, in place of the present one, whole. What the devices are called is forgotten
+    with the present one; `notes` and `metadata` stay."""
     release_devices: bool = False
-    """Whether all seats are given back, and the names of all devices forgotten; blocked devices
-    stay blocked."""
+    """Whether all seats are given back; blocked devices stay blocked."""
     rotate_key: bool = False
     """Whether the licence gets a new key, since the present holder knows the old one."""
     overlap: Overlap = "PT0S"

@@ -310,7 +310,7 @@ def test_a_seat_that_begins_to_float_waits_for_its_proof(
 
 
 def test_a_node_locked_check_writes_no_oftener(deployment: Deployment) -> None:
-    """Once after the claim, and then once in five minutes, though every proof ends later."""
+    """Once in five minutes, though every proof ends later."""
     licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=1))
     found = list[Any]()
     for _ in range(8):

@@ -115,7 +115,7 @@ BEGIN
                    OR field.name IN ('tenant_id', 'id', 'licence_id', 'created_at', 'key_hash',
                                      'fingerprint_hash', 'components', 'seated_at',
                                      'first_seated_at', 'first_seen_at', 'last_seen_at',
-                                     'last_seat_ttl',
+                                     'last_seat_ttl', 'leased_until',
                                      'term_anchor',
                                      'totp_master_version', 'totp_used_step') AS follows
               FROM jsonb_object_keys(v_row) AS field (name)

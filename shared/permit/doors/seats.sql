@@ -235,23 +235,32 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- Seats this device: the one given, else (it has no id) a new one; one that has given its seat back
--- and comes again has never left it. The caller holds the lock and has
--- counted.
+-- and comes again has never left it. The caller holds the lock and has counted. The row says when the
+-- proof can end that follows, so that the check of this claim has nothing more to write.
 CREATE OR REPLACE FUNCTION permit.take_seat(
     p_licence permit.licences, p_device permit.devices, p_sent permit.devices, p_now timestamptz
 ) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    v_seat_ttl interval := (SELECT p.seat_ttl_interval FROM permit.policies AS p
-                             WHERE p.tenant_id = p_licence.tenant_id AND p.id = p_licence.policy_id);
+    v_seat_ttl interval;
+    v_lease    interval;
+    v_since    timestamptz := p_now;
 BEGIN
+    SELECT p.seat_ttl_interval, p.lease_interval INTO v_seat_ttl, v_lease
+      FROM permit.policies AS p
+     WHERE p.tenant_id = p_licence.tenant_id AND p.id = p_licence.policy_id;
+    IF v_seat_ttl IS NULL THEN
+        v_since := p_now + permit.seen_lag(NULL);  -- as in permit.check_key
+    END IF;
     IF p_device.id IS NULL THEN
         INSERT INTO permit.devices
                (tenant_id, licence_id, fingerprint_hash, components, name, platform, version, state,
-                seated_at, first_seated_at, first_seen_at, last_seen_at, last_seat_ttl)
+                seated_at, first_seated_at, first_seen_at, last_seen_at, last_seat_ttl,
+                leased_until)
         VALUES (p_licence.tenant_id, p_licence.id, p_sent.fingerprint_hash,
                 coalesce(p_sent.components, '{}'), p_sent.name, p_sent.platform, p_sent.version,
-                'seated', p_now, p_now, p_now, p_now, v_seat_ttl);
+                'seated', p_now, p_now, p_now, p_now, v_seat_ttl,
+                permit.lease_ends_at(v_since, v_lease, v_seat_ttl, NULL, NULL, false));
         RETURN;
     END IF;
     UPDATE permit.devices AS d
@@ -261,6 +270,9 @@ BEGIN
            seat_free_at = NULL,
            last_seen_at = p_now,
            last_seat_ttl = v_seat_ttl,
+           leased_until = greatest(d.leased_until, permit.lease_ends_at(
+               v_since, v_lease, v_seat_ttl, NULL, NULL,
+               v_seat_ttl IS NOT NULL AND p_now < d.short_leases_until)),
            components = coalesce(p_sent.components, d.components),
            name = coalesce(p_sent.name, d.name),
            platform = coalesce(p_sent.platform, d.platform),

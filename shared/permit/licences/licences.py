@@ -192,15 +192,18 @@ def transfer(
 ) -> Transferred:
     """To another holder, who replaces the present one whole. Raises NotFound, LicenceRevoked.
 
-    With `release_devices` all seats are free, and nobody learns what the devices were called.
-    With `overlap` it gets another key, and the old one works for so long yet. Idempotent without.
+    What the devices were called is the old holder's, and forgotten. With `overlap` the licence gets
+    another key, and the old one works for so long yet. Idempotent without.
     """
+    before = licences.lock_licence(database, tenant_id, licence_id)
     licence = licences.set_holder(database, tenant_id, licence_id, holder)
     if licence is None:
         get(database, tenant_id, licence_id)
         raise LicenceRevoked
     if release_devices:
         devices.release_all(database, tenant_id, licence_id)
+    if release_devices or (before and before.holder != licence.holder):
+        devices.forget_names(database, tenant_id, licence_id)
     if overlap is not None:
         new = rotate_key(database, tenant_id, licence_id, overlap=overlap)
         return Transferred(**_members(new), key=new.key)

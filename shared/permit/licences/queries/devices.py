@@ -127,17 +127,25 @@ def set_state(
 
 
 def release_all(database: Database, tenant_id: UUID, licence_id: UUID) -> None:
-    """Gives back every seat, and forgets what each device was called; blocked ones stay so.
-
-    The caller holds the licence's lock.
-    """
+    """Gives back every seat; blocked devices stay so. The caller holds the licence's lock."""
     database.execute(
         """
         UPDATE permit.devices
-           SET state = CASE WHEN state IN ('seated', 'lapsed') THEN 'released' ELSE state END,
-               seat_free_at = NULL, name = NULL
+           SET state = 'released', seat_free_at = NULL
          WHERE tenant_id = %(tenant_id)s AND licence_id = %(licence_id)s
-           AND (state IN ('seated', 'lapsed') OR name IS NOT NULL)
+           AND state IN ('seated', 'lapsed')
+        """,
+        {"tenant_id": tenant_id, "licence_id": licence_id},
+    )
+
+
+def forget_names(database: Database, tenant_id: UUID, licence_id: UUID) -> None:
+    """What each device was called; a program that says it at its checks names its own again."""
+    database.execute(
+        """
+        UPDATE permit.devices
+           SET name = NULL
+         WHERE tenant_id = %(tenant_id)s AND licence_id = %(licence_id)s AND name IS NOT NULL
         """,
         {"tenant_id": tenant_id, "licence_id": licence_id},
     )
