@@ -76,9 +76,10 @@ class LicenceChange(changes_of(LicenceTerms, PolicyMove)):
     """What is left out stays; null removes a limit, an end or a note."""
 
     starts_at: Instant = LEFT_OUT  # a start can be moved, not removed
-    """When the licence begins."""
+    """When the licence begins. One that has waited for its first check then ends by its policy's
+    `duration`, counted from here, unless it has an end or gets one in the same change."""
     expires_at: Instant | None = LEFT_OUT
-    """When the licence ends. Null: it has no end."""
+    """When the licence ends. Null: it has no end, if it has a start already."""
 
     def given(self) -> dict[str, Any]:
         """What is to be changed, by name."""
@@ -97,9 +98,11 @@ class LicenceChange(changes_of(LicenceTerms, PolicyMove)):
 
 class Renewal(Reasoned):
     duration: Term | None = None
-    """For how long, from the licence's end or, if that is past, from now on. Months count from the
-    term's first day: from 31 January they end on 28 February, 31 March, 30 April. Null: for the
-    policy's `duration`."""
+    """For how long, from the licence's end. Months count from the term's first day: from 31 January
+    they end on 28 February, 31 March, 30 April. A renewal after the end counts from there too while
+    the licence works (in its grace, or where `on_expiry` is not `block`), or has been blocked for
+    at most a tenth of the duration, and at most a week. Later, or if that end would be past as
+    well, it counts from now. Null: for the policy's `duration`."""
     expires_at: Instant | None = None
     """The new end, in place of a duration; not before the present end. Null: by the duration."""
     known_end: Instant | None = Field(default=None, alias="from")
@@ -121,7 +124,8 @@ class KeyRotation(Reasoned):
 
 class Transfer(Reasoned):
     holder: Holder
-    """The new holder, in place of the present one: nothing of that one stays."""
+    """The new holder, in place of the present one, whole. What the devices are called is forgotten
+    with the present one; `notes` and `metadata` stay."""
     release_devices: bool = False
     """Whether all seats are given back; blocked devices stay blocked."""
     rotate_key: bool = False

@@ -236,6 +236,26 @@ def test_what_is_done_to_a_device_is_found_by_its_licence(
     assert by_kind == events(vendor, subject=device)
 
 
+def test_a_lapse_is_nobody_s_act(deployment: Deployment, vendor: Vendor) -> None:
+    """An activation finds seats that are free again, and tells what became of its own device."""
+    policy = vendor.policy(max_devices=3, seat_ttl="PT20M")
+    licence = vendor.licence(policy)
+    fingerprints = [f"fingerprint-of-machine-{n}" for n in range(3)]
+    for fingerprint in fingerprints:
+        deployment.check(licence["key"], fingerprint)
+    deployment.release(licence["key"], fingerprint=fingerprints[1])
+    deployment.pass_time(timedelta(hours=1))
+
+    path = f"/v1/licences/{licence['id']}/devices"
+    device = vendor.call("POST", path, {"fingerprint": fingerprints[0]})["id"]
+
+    states = [each["state"] for each in vendor.call("GET", path)["items"]]
+    assert ["lapsed", "released", "seated"] == sorted(states)
+    [event] = events(vendor, action="devices.activate")
+    assert device == event["subject"]["id"]
+    assert {"from": "lapsed", "to": "seated"} == event["changes"]["state"]
+
+
 def test_what_is_done_to_a_policy_is_found_by_its_product(vendor: Vendor) -> None:
     """Its end too, though the policy is gone then."""
     other = vendor.call("POST", "/v1/products", {"code": "viewer", "name": "V"}, status=201)["id"]

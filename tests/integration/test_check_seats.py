@@ -167,6 +167,24 @@ def test_containers_that_release_are_no_leak(deployment: Deployment, terms: Any)
     assert {"VALID"} == codes
 
 
+def test_devices_with_a_proof_that_runs_are_met(deployment: Deployment) -> None:
+    """A seat that was given back and waits for its proof counts among the newcomers."""
+    policy = deployment.vendor.policy(seat_ttl="P7D", max_new_devices=2)
+    licence = deployment.vendor.licence(policy)
+
+    found = list[tuple[str, int]]()
+    for number in range(4):
+        checked = deployment.check(licence["key"], machine(number))
+        released = deployment.release(licence["key"], fingerprint=machine(number))
+        found.append((checked["code"], released["devices_used"]))
+    back = deployment.check(licence["key"], machine(0))
+    deployment.pass_time(HOUR)
+    later = deployment.check(licence["key"], machine(2))
+
+    assert [("VALID", 1), ("VALID", 2), *[("TOO_MANY_DEVICES", 2)] * 2] == found
+    assert ("VALID", "VALID") == (back["code"], later["code"])
+
+
 def test_a_full_licence_says_that_it_is_full(deployment: Deployment) -> None:
     """Also where it has met its newcomers: then there is a device to release."""
     licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=1, max_new_devices=1))

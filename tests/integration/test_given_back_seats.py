@@ -270,3 +270,110 @@ def test_no_more_proofs_than_seats(
         deployment.pass_time(shortest * dice.choice([0, 0, 0.01, 0.1, 0.3, 1.1]))
 
     assert most == (0 if shortest <= SOON else 3)
+
+
+def begin_to_float(deployment: Deployment, licence: dict[str, Any], how: str, **terms: Any) -> None:
+    """The policy is changed, or the licence moves to one like it."""
+    vendor = deployment.vendor
+    if how == "change":
+        policy = vendor.call("GET", f"/v1/licences/{licence['id']}")["policy_id"]
+        vendor.call("PATCH", f"/v1/policies/{policy}", terms)
+    else:
+        body = {"policy_id": vendor.policy(**{"max_devices": 1, **terms})}
+        vendor.call("PATCH", f"/v1/licences/{licence['id']}", body)
+
+
+@pytest.mark.parametrize("how", ["change", "move"])
+@pytest.mark.parametrize("gives_back", [True, False], ids=["given back", "lapsed"])
+def test_a_seat_that_begins_to_float_waits_for_its_proof(
+    deployment: Deployment, how: str, gives_back: bool
+) -> None:
+    """Of the node-locked time; and of a check that wrote nothing, which gave it a little later."""
+    licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=1))
+    deployment.check(licence["key"], FIRST)
+    deployment.pass_time(4 * MINUTE)
+    end = ends_at(deployment.check(licence["key"], FIRST))
+
+    begin_to_float(deployment, licence, how, seat_ttl="PT10M", lease="PT10M")
+    answer = released(deployment, licence) if gives_back else None
+    deployment.pass_time(timedelta(days=6))
+    early = deployment.check(licence["key"], SECOND)
+    pass_until(deployment, end - timedelta(seconds=5))
+    just_before = deployment.check(licence["key"], SECOND)
+    pass_until(deployment, end + 2 * MINUTE)
+    late = deployment.check(licence["key"], SECOND)
+
+    assert answer is None or timedelta(0) <= when_free(answer) - end < 2 * MINUTE
+    assert ["TOO_MANY_DEVICES", "TOO_MANY_DEVICES", "VALID"] == [
+        each["code"] for each in (early, just_before, late)
+    ]
+
+
+def test_a_node_locked_check_writes_no_oftener(deployment: Deployment) -> None:
+    """Once in five minutes, though every proof ends later."""
+    licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=1))
+    found = list[Any]()
+    for _ in range(8):
+        end = ends_at(deployment.check(licence["key"], FIRST))
+        [(row, until)] = deployment.sql("SELECT xmin::text, leased_until FROM permit.devices")
+        assert end <= until <= end + 6 * MINUTE
+        found.append(row)
+        deployment.pass_time(MINUTE + timedelta(seconds=5))
+
+    assert 2 == len({*found})
+    assert 5 == found.count(found[0])
+
+
+def test_a_changed_machine_keeps_its_lease_where_nothing_floats(deployment: Deployment) -> None:
+    """max_releases bounds it there, so its proofs are as long as before."""
+    licence = deployment.vendor.licence(deployment.vendor.policy(max_devices=1, matching="any"))
+    parts = {"components": {"board": "a"}}
+    deployment.check(licence["key"], FIRST, device=parts)
+
+    changed = deployment.check(licence["key"], SECOND, device=parts)
+
+    lasts = ends_at(changed) - datetime.fromisoformat(changed["checked_at"])
+    assert ("VALID", 6) == (changed["code"], lasts.days)
+
+
+@pytest.mark.parametrize("is_swept", [True, False], ids=["swept", "not swept"])
+@pytest.mark.parametrize("how", ["change", "move"])
+@pytest.mark.parametrize("seat_ttl", [None, "P30D"])
+def test_a_seat_that_has_lapsed_does_not_come_back(
+    deployment: Deployment, seat_ttl: str | None, how: str, is_swept: bool
+) -> None:
+    """By whatever the seats of the licence no longer lapse, and whether the sweep was there."""
+    vendor = deployment.vendor
+    policy = vendor.policy(max_devices=1, seat_ttl="PT10M", lease="PT10M")
+    licence = vendor.licence(policy)
+    deployment.check(licence["key"], FIRST)
+    deployment.pass_time(timedelta(days=2))
+    if is_swept:
+        deployment.invoke("sweep", {})
+    trial = {"seat_ttl": seat_ttl, "dry_run": True}
+    reach = vendor.call("PATCH", f"/v1/policies/{policy}", trial)
+
+    begin_to_float(deployment, licence, how, seat_ttl=seat_ttl)
+    [device] = devices(deployment, licence)
+    before = used(deployment, licence)
+    newcomer = deployment.check(licence["key"], SECOND)
+    deployment.pass_time(timedelta(days=2))
+    later = deployment.check(licence["key"], FIRST)
+
+    assert (0, "lapsed", 0) == (reach["seats"], device["state"], before)
+    assert ("VALID", "TOO_MANY_DEVICES") == (newcomer["code"], later["code"])
+
+
+@pytest.mark.parametrize("seat_ttl", [None, "P30D"])
+def test_a_longer_seat_ttl_counts_from_the_next_check(
+    deployment: Deployment, seat_ttl: str | None
+) -> None:
+    """Also where that check would else write nothing."""
+    policy = deployment.vendor.policy(max_devices=1, seat_ttl="PT1H", lease="PT10M")
+    licence = deployment.vendor.licence(policy)
+    deployment.check(licence["key"], FIRST)
+    deployment.vendor.call("PATCH", f"/v1/policies/{policy}", {"seat_ttl": seat_ttl})
+    deployment.check(licence["key"], FIRST)
+    deployment.pass_time(timedelta(days=2))
+
+    assert "TOO_MANY_DEVICES" == deployment.check(licence["key"], SECOND)["code"]

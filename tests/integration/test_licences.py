@@ -370,7 +370,7 @@ def test_actions_are_idempotent_and_final(deployment: Deployment, vendor: Vendor
 
 
 def test_a_renewal_adds_the_policys_duration(deployment: Deployment, vendor: Vendor) -> None:
-    """From the later of now and expiry."""
+    """From its end, or from now where that is long past."""
     issued = issue(vendor, vendor.policy(duration="P30D"))
     expiry = datetime.fromisoformat(issued["expires_at"])
 

@@ -84,7 +84,7 @@ MOVES: dict[str, tuple[dict[str, Any], dict[str, Any], str | None, dict[str, Any
     ),
     "in grace": (
         *({**YEARLY, "grace": "P1Y"}, OVER, None, YEARLY),
-        {"keep": "2026-06-30T00", "restart": "2028-01-31T10", "extend": "2028-01-31T10"},
+        {"keep": "2026-06-30T00", "restart": "2028-01-31T10", "extend": "2027-06-30T00"},
     ),
 }
 STATUS = {"not begun": "not_started", "suspended": "suspended"}
@@ -140,6 +140,59 @@ def test_a_waiting_licence_gets_its_end_by_the_policy_it_has_then(
     checked = deployment.check(licence["key"])
 
     assert ("VALID", "2028-02-01T10") == (checked["code"], hour(checked["licence"]["expires_at"]))
+
+
+# A waiting licence, what a change that gives it a start says besides, and where it ends then.
+BEGUN: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any], str | None]] = {
+    "alone": (WAITING, {}, {}, "2027-02-15T00"),
+    "and says that there is no end": (WAITING, {}, {"expires_at": None}, "2027-02-15T00"),
+    "and an end": (WAITING, {}, {"expires_at": "2027-03-03T03:00:00Z"}, "2027-03-03T03"),
+    "with an end already": (WAITING, {"expires_at": "2027-05-05T00:00:00Z"}, {}, "2027-05-05T00"),
+    "and takes that away": (
+        *(WAITING, {"expires_at": "2027-05-05T00:00:00Z"}, {"expires_at": None}),
+        "2027-02-15T00",
+    ),
+    "and a limit": (WAITING, {}, {"max_devices": 4}, "2027-02-15T00"),
+    "in a move": (WAITING, {}, {"policy_id": YEARLY}, "2028-02-01T00"),
+    "in a move that keeps": (WAITING, {}, {"policy_id": YEARLY, "term": "keep"}, "2028-02-01T00"),
+    "in a move to for ever": (WAITING, {}, {"policy_id": FOREVER}, None),
+    "for ever": ({"starts": "on_first_check"}, {}, {}, None),
+}
+
+
+@pytest.mark.parametrize("name", BEGUN)
+def test_a_waiting_licence_that_gets_a_start_gets_its_end(
+    deployment: Deployment, vendor: Vendor, name: str
+) -> None:
+    """By the policy that it has then, from that start, as at its issue; none was asked for."""
+    before, own, change, end = BEGUN[name]
+    licence = vendor.licence(vendor.policy(**before), **own)
+    sent = {"starts_at": "2027-02-01T00:00:00Z", **change}
+    if "policy_id" in sent:
+        sent["policy_id"] = vendor.policy(**sent["policy_id"])
+
+    answer = moved(vendor, licence, **sent)
+    deployment.pass_time(timedelta(days=400))
+    checked = deployment.check(licence["key"])
+
+    assert (sent["starts_at"], end) == (answer["starts_at"], hour(answer["expires_at"]))
+    assert ("VALID" if end is None else "EXPIRED") == checked["code"]
+    renewal = deployment.call(
+        "POST", f"/v1/licences/{licence['id']}/renew", {"duration": "P1Y"}, token=vendor.token
+    )
+    assert (409 if end is None else 200) == renewal.status
+
+
+def test_a_start_that_is_moved_moves_no_end(vendor: Vendor) -> None:
+    """Of a licence that does not wait; and its end can be taken away."""
+    licence = vendor.licence(vendor.policy(**YEARLY), starts_at="2027-03-01T00:00:00Z")
+
+    later = moved(vendor, licence, starts_at="2027-04-01T00:00:00Z")
+    endless = moved(vendor, licence, starts_at="2027-04-02T00:00:00Z", expires_at=None)
+    removed = moved(vendor, licence, 422, starts_at=None)
+
+    assert ("2028-03-01T00:00:00Z", None) == (later["expires_at"], endless["expires_at"])
+    assert "starts_at" == removed["errors"][0]["field"]
 
 
 def test_what_has_no_end_is_not_extended(vendor: Vendor) -> None:
@@ -325,6 +378,38 @@ def test_a_transfer_takes_the_old_holder_s_key_and_seats(
         *[("device", ["state"])] * 2,
         *(("licence", holder), ("licence", ["key_hint"])),
     ] == sorted(told)
+
+
+@pytest.mark.parametrize("releases", [True, False])
+def test_a_transfer_forgets_what_the_devices_were_called(
+    deployment: Deployment, vendor: Vendor, releases: bool
+) -> None:
+    """In each list, also of one that keeps its seat or comes back, until its program says it."""
+    licence = vendor.licence(vendor.policy(max_devices=1), holder=HOLDER)
+    old, new = "fingerprint-of-the-old-holder", "fingerprint-of-the-new-holder"
+    first = deployment.check(licence["key"], "fingerprint-that-is-blocked", device={"name": "Bad"})
+    path = f"/v1/licences/{licence['id']}/devices"
+    vendor.call("POST", f"{path}/{first['device']['id']}/block")
+    deployment.check(licence["key"], old, device={"name": "Ada's MacBook", "platform": "macos"})
+
+    answer = transferred(
+        vendor, licence, holder={"name": "Grace"}, release_devices=releases, rotate_key=True
+    )
+    deployment.check(answer["key"], old)
+    full = deployment.check(answer["key"], new)
+
+    assert ("TOO_MANY_DEVICES", [None]) == (full["code"], [d["name"] for d in full["devices"]])
+    listed = {item["state"]: item["name"] for item in vendor.call("GET", path)["items"]}
+    assert {"seated": None, "blocked": None} == listed
+    assert "Ada" not in str(vendor.call("GET", "/v1/audit-events")["items"])
+    deployment.pass_time(timedelta(minutes=6))
+    deployment.check(answer["key"], old, device={"name": "Grace's PC"})
+    repeated = transferred(vendor, licence, holder={"name": "Grace"})
+    full = deployment.check(answer["key"], new)
+    assert (answer["holder"], ["Grace's PC"]) == (
+        repeated["holder"],
+        [each["name"] for each in full["devices"]],
+    )
 
 
 def test_a_transfer_gives_back_seats_alone(deployment: Deployment, vendor: Vendor) -> None:

@@ -158,6 +158,122 @@ def test_a_term_that_is_over_begins_anew(deployment: Deployment, vendor: Vendor)
     assert "2027-03-31T10" == exported["term_anchor"][:13]
 
 
+GRACE = {"grace": "P14D"}
+DAY, HOUR, SOON = timedelta(days=1), timedelta(hours=1), timedelta(minutes=1)
+# The policy, its first term's start and end, how late the renewal comes, where it and the next end.
+LATE: dict[str, tuple[dict[str, Any], str, str, timedelta, list[str]]] = {
+    "at once, in grace": (
+        *(GRACE, "2027-01-31", "2027-02-28", timedelta(0)),
+        ["2027-03-31T10:00", "2027-04-30T10:00"],
+    ),
+    "at the end of the grace": (
+        *(GRACE, "2027-01-31", "2027-02-28", 14 * DAY - SOON),
+        ["2027-03-31T10:00", "2027-04-30T10:00"],
+    ),
+    "blocked for two days after the grace": (
+        *(GRACE, "2027-01-31", "2027-02-28", 16 * DAY),
+        ["2027-03-31T10:00", "2027-04-30T10:00"],
+    ),
+    "blocked for four days after the grace": (
+        *(GRACE, "2027-01-31", "2027-02-28", 18 * DAY),
+        ["2027-04-18T10:00", "2027-05-18T10:00"],
+    ),
+    "an hour, without grace": (
+        *({}, "2027-01-31", "2027-02-28", HOUR),
+        ["2027-03-31T10:00", "2027-04-30T10:00"],
+    ),
+    "blocked for a tenth of a month": (
+        *({}, "2027-01-31", "2027-02-28", 3 * DAY - SOON),
+        ["2027-03-31T10:00", "2027-04-30T10:00"],
+    ),
+    "blocked for more": (
+        *({}, "2027-01-31", "2027-02-28", 3 * DAY + SOON),
+        ["2027-04-03T10:01", "2027-05-03T10:01"],
+    ),
+    "blocked for twenty days": (
+        *({}, "2027-01-31", "2027-02-28", 20 * DAY),
+        ["2027-04-20T10:00", "2027-05-20T10:00"],
+    ),
+    "twenty days, and it works on": (
+        *({"on_expiry": "allow"}, "2027-01-31", "2027-02-28", 20 * DAY),
+        ["2027-03-31T10:00", "2027-04-30T10:00"],
+    ),
+    "twenty days, and what is covered works on": (
+        *({"on_expiry": "maintain"}, "2027-01-31", "2027-02-28", 20 * DAY),
+        ["2027-03-31T10:00", "2027-04-30T10:00"],
+    ),
+    "more than a month, and it works on": (
+        *({"on_expiry": "allow"}, "2027-01-31", "2027-02-28", 32 * DAY),
+        ["2027-05-01T10:00", "2027-06-01T10:00"],
+    ),
+    "more than a month, in grace": (
+        *({"grace": "P60D"}, "2027-01-31", "2027-02-28", 32 * DAY),
+        ["2027-05-01T10:00", "2027-06-01T10:00"],
+    ),
+    "a leap day's year, an hour": (
+        *({"duration": "P1Y"}, "2031-02-28", "2032-02-28", HOUR),
+        ["2033-02-28T10:00", "2034-02-28T10:00"],
+    ),
+    "a leap day, an hour": (
+        *({"duration": "P1Y"}, "2028-02-29", "2029-02-28", HOUR),
+        ["2030-02-28T10:00", "2031-02-28T10:00", "2032-02-29T10:00"],
+    ),
+    "a year, a week": (
+        *({"duration": "P1Y"}, "2027-01-31", "2028-01-31", 7 * DAY - SOON),
+        ["2029-01-31T10:00", "2030-01-31T10:00"],
+    ),
+    "a year, more than a week": (
+        *({"duration": "P1Y"}, "2027-01-31", "2028-01-31", 7 * DAY + SOON),
+        ["2029-02-07T10:01", "2030-02-07T10:01"],
+    ),
+    "days": (
+        *({"duration": "P30D"}, "2027-01-31", "2027-03-02", 2 * DAY),
+        ["2027-04-01T10:00", "2027-05-01T10:00"],
+    ),
+    "a day, by two hours": (
+        *({"duration": "P1D"}, "2027-01-31", "2027-02-01", 2 * HOUR),
+        ["2027-02-02T10:00", "2027-02-03T10:00"],
+    ),
+    "a day, by three hours": (
+        *({"duration": "P1D"}, "2027-01-31", "2027-02-01", 3 * HOUR),
+        ["2027-02-02T13:00", "2027-02-03T13:00"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LATE)
+def test_a_late_renewal_counts_on_where_nobody_was_shut_out_for_long(
+    deployment: Deployment, vendor: Vendor, name: str
+) -> None:
+    """While it works, or soon after; else for the whole duration, from now."""
+    terms, starts, first_end, late, ends = LATE[name]
+    licence = vendor.licence(vendor.policy(**{"duration": "P1M", **terms}), starts_at=day(starts))
+    assert day(first_end) == licence["expires_at"]
+    end = datetime.fromisoformat(day(first_end)) + late
+    move_clock(deployment, f"{end:%Y-%m-%dT%H:%M:%SZ}")
+
+    found = [renewed(vendor, licence, **{"from": day(first_end)})["expires_at"]]
+    found += [renewed(vendor, licence)["expires_at"] for _ in ends[1:]]
+
+    assert ends == [end[:16] for end in found]
+
+
+def test_payments_that_are_always_late_drift_nowhere(
+    deployment: Deployment, vendor: Vendor
+) -> None:
+    """A year of months, each paid an hour after its end."""
+    licence = vendor.licence(vendor.policy(duration="P1M"), starts_at=day("2027-01-31"))
+    end, ends = licence["expires_at"], list[str]()
+    for _ in range(12):
+        move_clock(deployment, end.replace("T10:", "T11:"))
+        end = renewed(vendor, licence, **{"from": end})["expires_at"]
+        ends.append(end)
+
+    months = [(2027 + n // 12, n % 12 + 1) for n in range(2, 14)]
+    expected = [f"{year}-{month:02}-{monthrange(year, month)[1]}" for year, month in months]
+    assert [day(last) for last in expected] == ends
+
+
 @pytest.mark.parametrize(
     ("end", "ends"),
     [
@@ -198,7 +314,8 @@ def test_terms_do_not_depend_on_the_session_s_time_zone(deployment: Deployment) 
             [ends] = connection.execute(
                 """
                 SELECT ends FROM permit.renewed_term(
-                    '2027-01-31T02:00Z', '2027-02-28T02:00Z', 'P1M', '2027-02-01T00:00Z')
+                    '2027-01-31T02:00Z', '2027-02-28T02:00Z', '2027-02-28T02:00Z', 'P1M',
+                    '2027-02-01T00:00Z')
                 """
             ).fetchone() or [None]
             assert isinstance(later, datetime)
@@ -270,9 +387,9 @@ def test_a_term_is_what_the_calendar_says(deployment: Deployment) -> None:
                 row = connection.execute(
                     """
                     SELECT anchor, ends FROM permit.renewed_term(
-                        %s, %s, make_interval(months => %s, days => %s, secs => %s), %s)
+                        %s, %s, %s, make_interval(months => %s, days => %s, secs => %s), %s)
                     """,
-                    [anchor, end, *parts, anchor],
+                    [anchor, end, end, *parts, anchor],
                 ).fetchone()
 
                 assert expected_term(anchor, end, parts) == row

@@ -45,12 +45,19 @@ FUNCTIONS = {
         *("clock", "current_tenant", "is_duration", "seat_limit", "licence_status", "seats_used"),
         *("seen_lag", "seat_lapses_at", "has_lapsed", "is_seat_free", "device_state"),
         *("last_checked_at", "replace_licence_key"),
-        *("meters_of", "period_at", "later", "renewed_term", "moved_term"),
+        *("meters_of", "period_at", "later", "works_until", "renewed_term", "changed_term"),
     },
     "permit_operator": {
         *("clock", "current_tenant", "is_duration", "seat_limit", "licence_status", "seats_used"),
         *("seen_lag", "seat_lapses_at", "has_lapsed", "is_seat_free", "device_state"),
-        *("last_checked_at", "replace_licence_key", "later", "renewed_term", "moved_term"),
+        *(
+            "last_checked_at",
+            "replace_licence_key",
+            "later",
+            "works_until",
+            "renewed_term",
+            "changed_term",
+        ),
     },
 }
 WRITES = {"SELECT", "INSERT", "UPDATE"}

@@ -72,6 +72,7 @@ ARGUMENTS: dict[str, Callable[[dict[str, UUID]], tuple[Any, ...] | dict[str, Any
         "was": ["seated"],
     },
     "devices.release_all": lambda i: (i["tenant"], i["licence"]),
+    "devices.forget_names": lambda i: (i["tenant"], i["licence"]),
     "devices.list_usage": lambda i: (i["tenant"], i["licence"]),
     "devices.reset_usage": lambda i: (i["tenant"], i["licence"], "m"),
     "users.list_users": lambda i: (i["tenant"], Place()),

@@ -115,6 +115,7 @@ BEGIN
                    OR field.name IN ('tenant_id', 'id', 'licence_id', 'created_at', 'key_hash',
                                      'fingerprint_hash', 'components', 'seated_at',
                                      'first_seated_at', 'first_seen_at', 'last_seen_at',
+                                     'last_seat_ttl', 'leased_until',
                                      'term_anchor',
                                      'totp_master_version', 'totp_used_step') AS follows
               FROM jsonb_object_keys(v_row) AS field (name)
@@ -125,7 +126,13 @@ BEGIN
                                       'lease_interval', 'is_pending', 'session_version',
                                       'last_used_at')) AS changed;
 
-    IF v_changes <> '{}' OR TG_OP = 'DELETE' THEN
+    -- That a seat was free again is marked by whoever counts the seats next, and is nobody's act.
+    IF TG_ARGV[0] = 'device' AND v_old ->> 'state' = 'seated'
+       AND (v_new ->> 'state' = 'lapsed'
+            OR v_new ->> 'state' = 'released'
+           AND (v_new ->> 'seat_free_at')::timestamptz <= permit.clock()) THEN
+        PERFORM permit.acting();
+    ELSIF v_changes <> '{}' OR TG_OP = 'DELETE' THEN
         PERFORM permit.tell(v_tenant, TG_ARGV[0] || '.' || lower(TG_OP), TG_ARGV[0],
                             coalesce(v_row ->> 'id', v_row ->> 'licence_id')::uuid, v_changes);
     ELSE

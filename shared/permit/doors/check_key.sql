@@ -21,7 +21,7 @@ DECLARE
     v_licence  uuid;
     v_device   uuid;
     v_seat_ttl interval;
-    v_until    timestamptz;  -- when a proof ends that is given for a device seen now; null: not floating
+    v_until    timestamptz;  -- when the last proof ends that is given before the row is written again
     v_is_due   boolean;
 BEGIN
     LOOP
@@ -48,12 +48,15 @@ BEGIN
                        THEN permit.special_facts(l.tenant_id, l.id, d.id, p_fingerprint_hash,
                                                  clock.now) END),
                clock.now, l.tenant_id, l.id, d.id, p.seat_ttl_interval,
-               CASE WHEN p.seat_ttl_interval IS NOT NULL THEN permit.lease_ends_at(
-                   clock.now, p.lease_interval, p.seat_ttl_interval, k.valid_until, rule.blocks_at,
-                   clock.now < d.short_leases_until) END,
-               -- Written at most every five minutes, oftener only for a short seat_ttl or lease, a new
-               -- version of the program, or a proof that ends later than those before; and never where
-               -- the licence is not in force: it keeps no seat alive.
+               permit.lease_ends_at(
+                   clock.now + CASE WHEN p.seat_ttl_interval IS NULL THEN permit.seen_lag(NULL)
+                                    ELSE interval '0' END,
+                   p.lease_interval, p.seat_ttl_interval, k.valid_until, rule.blocks_at,
+                   rule.is_short),
+               -- Written at most every five minutes, oftener only for a short seat_ttl or lease, another
+               -- seat_ttl than at the last check, a new version of the program, or a proof that ends
+               -- later than those before; and never where the licence is not in force: it keeps no seat
+               -- alive.
                CASE permit.licence_status(l.revoked_at, l.suspended_at, l.starts_at, l.expires_at,
                                           p.grace_interval, clock.now)
                     WHEN 'active' THEN true
@@ -68,8 +71,8 @@ BEGIN
                                 CASE WHEN p.seat_ttl_interval IS NOT NULL
                                      THEN p.lease_interval / 4 END)
                             OR d.version IS DISTINCT FROM coalesce(p_version, d.version)
-                            OR p.seat_ttl_interval IS NOT NULL
-                           AND coalesce(lease.until > d.leased_until, true)))
+                            OR d.last_seat_ttl IS DISTINCT FROM p.seat_ttl_interval
+                            OR coalesce(lease.until > d.leased_until, true)))
           INTO v_answer, v_now, v_tenant, v_licence, v_device, v_seat_ttl, v_until, v_is_due
           -- In the statement, not before: a term that somebody began meanwhile has then begun.
           FROM (SELECT permit.clock()) AS clock (now)
@@ -83,17 +86,19 @@ BEGIN
          CROSS JOIN LATERAL (
                SELECT permit.seat_limit(l.max_devices, p.max_devices),
                       permit.device_state(d.state, d.last_seen_at, d.leased_until, d.seat_free_at,
-                                          p.seat_ttl_interval, clock.now),
-                      CASE p.on_expiry WHEN 'block' THEN l.expires_at + p.grace_interval END
-               ) AS rule (seat_limit, device_state, blocks_at)
+                                          least(p.seat_ttl_interval, d.last_seat_ttl), clock.now),
+                      CASE p.on_expiry WHEN 'block' THEN l.expires_at + p.grace_interval END,
+                      p.seat_ttl_interval IS NOT NULL AND clock.now < d.short_leases_until
+               ) AS rule (seat_limit, device_state, blocks_at, is_short)
          CROSS JOIN LATERAL (
-               -- Where floating, counted from last_seen_at: so the row says when its last proof ends,
-               -- and a check that writes nothing gives none that ends later.
+               -- A check that writes nothing gives no proof that ends later than the row says: where
+               -- floating, counted from last_seen_at; else the row has allowed for those of five
+               -- minutes.
                SELECT permit.lease_ends_at(
                           CASE WHEN p.seat_ttl_interval IS NULL THEN clock.now
                                ELSE coalesce(d.last_seen_at, clock.now) END,
                           p.lease_interval, p.seat_ttl_interval, k.valid_until, rule.blocks_at,
-                          clock.now < d.short_leases_until)
+                          rule.is_short)
                ) AS lease (until)
          CROSS JOIN LATERAL (
                -- Exact to a thousand; further only where the limit itself is further.
@@ -120,12 +125,13 @@ BEGIN
                name = coalesce(p_device_name, d.name),
                platform = coalesce(p_platform, d.platform),
                version = coalesce(p_version, d.version),
-               leased_until = CASE WHEN v_seat_ttl IS NOT NULL
-                                   THEN greatest(d.leased_until, v_until) END
+               leased_until = greatest(d.leased_until, v_until),
+               last_seat_ttl = v_seat_ttl
          WHERE d.tenant_id = v_tenant AND d.id = v_device AND d.state = 'seated'
            AND d.seat_free_at IS NULL
            AND NOT permit.is_seat_free(
-                   d.last_seen_at, d.leased_until, d.seat_free_at, v_seat_ttl, v_now);
+                   d.last_seen_at, d.leased_until, d.seat_free_at,
+                   least(v_seat_ttl, d.last_seat_ttl), v_now);
     END LOOP;
 
     RETURN v_answer;

@@ -24,18 +24,34 @@ LANGUAGE sql IMMUTABLE AS $$
 $$;
 GRANT EXECUTE ON FUNCTION permit.later(timestamptz, interval) TO permit_vendor, permit_operator;
 
--- What a renewal makes of a term. If it has not ended, and its end is a number of whole months (of a
--- duration that mixes months with days: of these durations) after its anchor, the new end is counted
--- from the anchor too: a month from 31 January ends on 28 February, and the next one on 31 March.
--- Otherwise the later of now and the end becomes the anchor: days were added, the end was set by hand,
--- or the term is over.
+-- Until when a licence works, its grace included: after that nobody can use it before it is renewed.
+CREATE OR REPLACE FUNCTION permit.works_until(
+    p_expires_at timestamptz, p_grace interval, p_on_expiry text
+) RETURNS timestamptz
+LANGUAGE sql STABLE AS $$
+    SELECT CASE p_on_expiry WHEN 'block' THEN coalesce(p_expires_at + p_grace, p_expires_at)
+                            ELSE 'infinity' END
+$$;
+GRANT EXECUTE ON FUNCTION permit.works_until(timestamptz, interval, text)
+   TO permit_vendor, permit_operator;
+
+-- What a renewal makes of a term. If its end is a number of whole months (of a duration that mixes
+-- months with days: of these durations) after its anchor, the new end is counted from the anchor too: a
+-- month from 31 January ends on 28 February, and the next one on 31 March. Otherwise, as when days were
+-- added or the end was set by hand, the end becomes the anchor.
+--
+-- Payments come late. One that comes after the end counts as if it had come before, so that no calendar
+-- drifts, while the licence works on, or while it has been blocked for no more than a tenth of what is
+-- paid for, and a week: who was blocked for longer gets the whole duration, from now. So does a term that
+-- would be over already.
 CREATE OR REPLACE FUNCTION permit.renewed_term(
-    p_anchor   timestamptz,
-    p_ends     timestamptz,
-    p_duration interval,
-    p_now      timestamptz,
-    OUT anchor timestamptz,
-    OUT ends   timestamptz
+    p_anchor      timestamptz,
+    p_ends        timestamptz,
+    p_works_until timestamptz,  -- permit.works_until
+    p_duration    interval,
+    p_now         timestamptz,
+    OUT anchor    timestamptz,
+    OUT ends      timestamptz
 )
 LANGUAGE plpgsql IMMUTABLE AS $$
 DECLARE
@@ -52,28 +68,37 @@ BEGIN
             / (extract(epoch FROM v_unit - date_trunc('month', v_unit))
                + 2629746 * (12 * extract(year FROM v_unit) + extract(month FROM v_unit))));
     END IF;
-    IF v_count > 0 AND p_now <= p_ends AND permit.later(p_anchor, v_unit * v_count) = p_ends THEN
+    IF v_count > 0 AND permit.later(p_anchor, v_unit * v_count) = p_ends THEN
         anchor := p_anchor;
         ends := permit.later(p_anchor, v_unit * v_count + p_duration);
     ELSE
-        anchor := greatest(p_ends, p_now);
-        ends := permit.later(anchor, p_duration);
+        anchor := p_ends;
+        ends := permit.later(p_ends, p_duration);
+    END IF;
+    IF ends <= p_now
+       OR p_now > permit.later(p_works_until, least(p_duration / 10, interval '7 days')) THEN
+        anchor := p_now;
+        ends := permit.later(p_now, p_duration);
     END IF;
 END
 $$;
-GRANT EXECUTE ON FUNCTION permit.renewed_term(timestamptz, timestamptz, interval, timestamptz)
+GRANT EXECUTE ON FUNCTION permit.renewed_term(
+    timestamptz, timestamptz, timestamptz, interval, timestamptz)
    TO permit_vendor, permit_operator;
 
--- What becomes of a term when its licence moves to a policy of this duration (null: without end).
-CREATE OR REPLACE FUNCTION permit.moved_term(
-    p_term      text,         -- 'keep', 'restart' or 'extend'
-    p_anchor    timestamptz,
-    p_starts_at timestamptz,  -- null: waits for its first check, which begins the term
-    p_ends      timestamptz,
-    p_duration  interval,
-    p_now       timestamptz,
-    OUT anchor  timestamptz,
-    OUT ends    timestamptz
+-- What becomes of a term when its licence is changed, and has a policy of this duration (null: without
+-- end) then. Where the change begins the term of one that waits, that gets its end, as at its first check.
+CREATE OR REPLACE FUNCTION permit.changed_term(
+    p_term        text,         -- 'keep', 'restart' or 'extend'
+    p_has_waited  boolean,      -- it had no start
+    p_anchor      timestamptz,
+    p_starts_at   timestamptz,  -- null: waits for its first check, which begins the term
+    p_ends        timestamptz,
+    p_works_until timestamptz,  -- permit.works_until, by the policy that it has had
+    p_duration    interval,
+    p_now         timestamptz,
+    OUT anchor    timestamptz,
+    OUT ends      timestamptz
 )
 LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
@@ -86,12 +111,15 @@ BEGIN
         ends := NULL;
     ELSIF p_term = 'extend' AND p_ends IS NOT NULL THEN
         SELECT t.anchor, t.ends INTO anchor, ends
-          FROM permit.renewed_term(coalesce(p_anchor, p_starts_at), p_ends, p_duration, p_now) AS t;
+          FROM permit.renewed_term(
+                   coalesce(p_anchor, p_starts_at), p_ends, p_works_until, p_duration, p_now) AS t;
+    ELSIF p_term = 'keep' AND p_has_waited AND p_ends IS NULL THEN
+        ends := permit.later(p_starts_at, p_duration);
     END IF;
 END
 $$;
-GRANT EXECUTE ON FUNCTION permit.moved_term(
-    text, timestamptz, timestamptz, timestamptz, interval, timestamptz)
+GRANT EXECUTE ON FUNCTION permit.changed_term(
+    text, boolean, timestamptz, timestamptz, timestamptz, timestamptz, interval, timestamptz)
    TO permit_vendor, permit_operator;
 
 -- How much earlier than its last check a device's last_seen_at may be: it is rewritten at most so often.
@@ -122,7 +150,9 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- Whether the seat of a row that says 'seated' is free all the same: it was given back, or it has lapsed.
--- After seat_ttl was made shorter, a proof of before may be good for longer: the seat waits for it.
+-- p_seat_ttl is the shorter of the policy's and last_seat_ttl, so that a seat that has lapsed stays free
+-- when the policy's grows. After it was made shorter, or the licence began to float, a proof of before
+-- may be good for longer: the seat waits for it.
 CREATE OR REPLACE FUNCTION permit.is_seat_free(
     p_last_seen_at timestamptz, p_leased_until timestamptz, p_seat_free_at timestamptz,
     p_seat_ttl interval, p_now timestamptz
@@ -154,7 +184,8 @@ LANGUAGE sql STABLE AS $$
       FROM permit.devices AS d
      WHERE d.tenant_id = p_tenant_id AND d.licence_id = p_licence_id AND d.state = 'seated'
        AND NOT permit.is_seat_free(
-               d.last_seen_at, d.leased_until, d.seat_free_at, p_seat_ttl, p_now)
+               d.last_seen_at, d.leased_until, d.seat_free_at, least(p_seat_ttl, d.last_seat_ttl),
+               p_now)
 $$;
 GRANT EXECUTE ON FUNCTION
     permit.seen_lag(interval),

@@ -43,8 +43,8 @@ BEGIN
        AND (d.id = p_device_id OR d.fingerprint_hash = p_fingerprint_hash)
        FOR NO KEY UPDATE;
     IF NOT FOUND OR permit.is_seat_free(
-           v_device.last_seen_at, v_device.leased_until, v_device.seat_free_at, v_licence.seat_ttl,
-           v_now) THEN
+           v_device.last_seen_at, v_device.leased_until, v_device.seat_free_at,
+           least(v_licence.seat_ttl, v_device.last_seat_ttl), v_now) THEN
         code := 'NOT_ACTIVATED';
     ELSIF v_device.seat_free_at IS NOT NULL THEN
         code := 'NOT_ACTIVATED';  -- it was given back before

@@ -10,7 +10,8 @@ LANGUAGE sql STABLE AS $$
      WHERE d.licence_id = p_licence_id
        AND d.state = 'seated'
        AND NOT permit.is_seat_free(
-               d.last_seen_at, d.leased_until, d.seat_free_at, p_seat_ttl, p_now)
+               d.last_seen_at, d.leased_until, d.seat_free_at, least(p_seat_ttl, d.last_seat_ttl),
+               p_now)
      ORDER BY d.seated_at, d.id
      LIMIT p_at_most
 $$;
@@ -44,11 +45,12 @@ LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE permit.devices AS d
        SET state = permit.device_state(
-               d.state, d.last_seen_at, d.leased_until, d.seat_free_at, p_policy.seat_ttl_interval,
-               p_now)
+               d.state, d.last_seen_at, d.leased_until, d.seat_free_at,
+               least(p_policy.seat_ttl_interval, d.last_seat_ttl), p_now)
      WHERE d.licence_id = p_licence.id AND d.state = 'seated'
        AND permit.is_seat_free(
-               d.last_seen_at, d.leased_until, d.seat_free_at, p_policy.seat_ttl_interval, p_now);
+               d.last_seen_at, d.leased_until, d.seat_free_at,
+               least(p_policy.seat_ttl_interval, d.last_seat_ttl), p_now);
 END
 $$;
 
@@ -124,7 +126,7 @@ BEGIN
                              coalesce(permit.most_seats(v_licence, v_policy), 0)) AS seat
      WHERE v_device.state IS DISTINCT FROM 'seated'
         OR permit.is_seat_free(v_device.last_seen_at, v_device.leased_until, v_device.seat_free_at,
-                               v_policy.seat_ttl_interval, p_now)
+                               least(v_policy.seat_ttl_interval, v_device.last_seat_ttl), p_now)
         OR (seat.seated_at, seat.id) < (v_device.seated_at, v_device.id);
 
     IF v_policy.self_service AND v_ahead >= permit.most_seats(v_licence, v_policy) THEN
@@ -200,8 +202,9 @@ LANGUAGE sql STABLE AS $$
                       OFFSET p_max_releases - 1 LIMIT 1) END
 $$;
 
--- Gives a changed machine's device its new fingerprint; the old one never matches again. Of a floating
--- seat both could have long proofs, so the new one's are short until the old one's have ended.
+-- Gives a changed machine's device its new fingerprint; the old one never matches again. Both could have
+-- long proofs, so the new one's are short until the old one's have ended, while the seat floats: where it
+-- does not, max_releases bounds this.
 CREATE OR REPLACE FUNCTION permit.rebind_device(
     p_device permit.devices, p_sent permit.devices, p_now timestamptz
 ) RETURNS void
@@ -232,20 +235,32 @@ LANGUAGE sql STABLE AS $$
 $$;
 
 -- Seats this device: the one given, else (it has no id) a new one; one that has given its seat back
--- and comes again has never left it. The caller holds the lock and has
--- counted.
+-- and comes again has never left it. The caller holds the lock and has counted. The row says when the
+-- proof can end that follows, so that the check of this claim has nothing more to write.
 CREATE OR REPLACE FUNCTION permit.take_seat(
     p_licence permit.licences, p_device permit.devices, p_sent permit.devices, p_now timestamptz
 ) RETURNS void
 LANGUAGE plpgsql AS $$
+DECLARE
+    v_seat_ttl interval;
+    v_lease    interval;
+    v_since    timestamptz := p_now;
 BEGIN
+    SELECT p.seat_ttl_interval, p.lease_interval INTO v_seat_ttl, v_lease
+      FROM permit.policies AS p
+     WHERE p.tenant_id = p_licence.tenant_id AND p.id = p_licence.policy_id;
+    IF v_seat_ttl IS NULL THEN
+        v_since := p_now + permit.seen_lag(NULL);  -- as in permit.check_key
+    END IF;
     IF p_device.id IS NULL THEN
         INSERT INTO permit.devices
                (tenant_id, licence_id, fingerprint_hash, components, name, platform, version, state,
-                seated_at, first_seated_at, first_seen_at, last_seen_at)
+                seated_at, first_seated_at, first_seen_at, last_seen_at, last_seat_ttl,
+                leased_until)
         VALUES (p_licence.tenant_id, p_licence.id, p_sent.fingerprint_hash,
                 coalesce(p_sent.components, '{}'), p_sent.name, p_sent.platform, p_sent.version,
-                'seated', p_now, p_now, p_now, p_now);
+                'seated', p_now, p_now, p_now, p_now, v_seat_ttl,
+                permit.lease_ends_at(v_since, v_lease, v_seat_ttl, NULL, NULL, false));
         RETURN;
     END IF;
     UPDATE permit.devices AS d
@@ -254,6 +269,10 @@ BEGIN
            first_seated_at = coalesce(d.first_seated_at, p_now),
            seat_free_at = NULL,
            last_seen_at = p_now,
+           last_seat_ttl = v_seat_ttl,
+           leased_until = greatest(d.leased_until, permit.lease_ends_at(
+               v_since, v_lease, v_seat_ttl, NULL, NULL,
+               v_seat_ttl IS NOT NULL AND p_now < d.short_leases_until)),
            components = coalesce(p_sent.components, d.components),
            name = coalesce(p_sent.name, d.name),
            platform = coalesce(p_sent.platform, d.platform),
@@ -329,11 +348,11 @@ BEGIN
     IF v_device.id IS NULL THEN
         -- A leaked key must not churn through devices: in an hour no more new ones than the policy
         -- says, else than twice the seats, with room for a roll-out. One that has given its seat back
-        -- does not count: a container that ends is followed by the next.
+        -- does not count once that is free: a container that ends is followed by the next.
         SELECT count(*) INTO v_recent
           FROM permit.devices AS d
          WHERE d.licence_id = p_licence.id AND d.first_seen_at > p_now - interval '1 hour'
-           AND d.state <> 'released' AND (d.state <> 'seated' OR d.seat_free_at IS NULL);
+           AND d.state <> 'released';
         IF v_recent >= coalesce(p_policy.max_new_devices, greatest(100, coalesce(
                2 * permit.most_seats(p_licence, p_policy)::bigint, 10000))) THEN
             RETURN 'newcomers';

@@ -16,14 +16,14 @@ BEGIN
       FROM (
            SELECT seat.tenant_id, seat.id, permit.device_state(
                       seat.state, seat.last_seen_at, seat.leased_until, seat.seat_free_at,
-                      p.seat_ttl_interval, v_now) AS state
+                      least(p.seat_ttl_interval, seat.last_seat_ttl), v_now) AS state
              FROM permit.devices AS seat
              JOIN permit.licences AS l ON l.tenant_id = seat.tenant_id AND l.id = seat.licence_id
              JOIN permit.policies AS p ON p.tenant_id = l.tenant_id AND p.id = l.policy_id
             WHERE seat.state = 'seated'
               AND permit.is_seat_free(
-                      seat.last_seen_at, seat.leased_until, seat.seat_free_at, p.seat_ttl_interval,
-                      v_now)
+                      seat.last_seen_at, seat.leased_until, seat.seat_free_at,
+                      least(p.seat_ttl_interval, seat.last_seat_ttl), v_now)
             LIMIT 10000
               FOR UPDATE OF seat SKIP LOCKED
            ) AS free

@@ -85,6 +85,8 @@ def change(
 ) -> Licence:
     """Changes the given terms, by name. Raises NotFound, InvalidRequest.
 
+    A licence that has waited for its first check and gets a start ends by its policy's duration,
+    unless an end is set, as at its issue.
     `term` among them says what becomes of the end at a move: `keep`, `restart` or `extend`. With
     the policy that the licence has already nothing moves, so that a repetition changes nothing.
     """
@@ -136,7 +138,7 @@ def renew(
     expires_at: datetime | None,
     known_end: datetime | None = None,
 ) -> Licence:
-    """By a duration (else the policy's) from the later of now and expiry, or until a time.
+    """By a duration (else the policy's), as permit.renewed_term counts it, or until a time.
 
     Only if the licence ends at `known_end`, where that is given. Raises NotFound, InvalidRequest,
     and what the licence's state refuses.
@@ -193,14 +195,18 @@ def transfer(
 ) -> Transferred:
     """To another holder, who replaces the present one whole. Raises NotFound, LicenceRevoked.
 
-    With `overlap` it gets another key, and the old one works for so long yet. Idempotent without.
+    What the devices were called is the old holder's, and forgotten. With `overlap` the licence gets
+    another key, and the old one works for so long yet. Idempotent without.
     """
+    before = licences.lock_licence(database, tenant_id, licence_id)
     licence = licences.set_holder(database, tenant_id, licence_id, holder)
     if licence is None:
         get(database, tenant_id, licence_id)
         raise LicenceRevoked
     if release_devices:
         devices.release_all(database, tenant_id, licence_id)
+    if release_devices or (before and before.holder != licence.holder):
+        devices.forget_names(database, tenant_id, licence_id)
     if overlap is not None:
         new = rotate_key(database, tenant_id, licence_id, overlap=overlap)
         return Transferred(**_members(new), key=new.key)
@@ -247,7 +253,8 @@ def _fitting_policy(
     expires_at = changes.get("expires_at", licence.expires_at)
     if starts_at is not None and expires_at is not None and expires_at <= starts_at:
         raise InvalidRequest(_REFUSALS["term"])
-    if changes.keys().isdisjoint({"policy_id", "max_devices"}):
+    begins = starts_at is not None and licence.starts_at is None
+    if not begins and changes.keys().isdisjoint({"policy_id", "max_devices"}):
         return None
     # Locked, so that its rules cannot change between here and the write.
     policy = lock_policy(database, tenant_id, changes.get("policy_id", licence.policy_id))

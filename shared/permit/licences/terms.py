@@ -130,8 +130,9 @@ class PolicyTerms(Contract):
     """How a device gets a seat: `automatic`, with its first valid check, or `manual`, from the
     vendor alone."""
     seat_ttl: SeatTtl | None = None
-    """Floating licences: a seat is free again when its device has not checked for this long.
-    Null: node-locked, a device keeps its seat until it is released."""
+    """Floating licences: a seat is free again when its device has not checked for this long. If it
+    is changed, a longer one, or none, counts for a device from its next check. Null: node-locked, a
+    device keeps its seat until it is released."""
     matching: Literal["exact", "any", "two", "most", "all"] = "exact"
     """When a machine with a new fingerprint is recognised as a known one: `exact` never, the
     others if `any` one, `two`, `most` (half or more) or `all` of its components are the same."""
@@ -147,8 +148,8 @@ class PolicyTerms(Contract):
     device, or with a machine that is recognised by its components. Null: no limit."""
     max_new_devices: Devices | None = None
     """How many devices that it has not met before a licence takes within an hour, so that a leaked
-    key does not serve endless machines; those that have given their seat back do not count. Null:
-    100, or twice its seats where that is more; 10,000 without a limit of seats."""
+    key does not serve endless machines; those that have given their seat back do not count once it
+    is free. Null: 100, or twice its seats where that is more; 10,000 without a limit of seats."""
     self_service: bool = True
     """Whether a check that finds no free seat tells the holder of the key which devices have the
     seats, so that they can release one."""

@@ -22,7 +22,7 @@ _DEVICES: LiteralString = """
          CROSS JOIN LATERAL (
                SELECT permit.device_state(
                           d.state, d.last_seen_at, d.leased_until, d.seat_free_at,
-                          p.seat_ttl_interval, permit.clock())
+                          least(p.seat_ttl_interval, d.last_seat_ttl), permit.clock())
                ) AS seat (state)
          WHERE d.tenant_id = %(tenant_id)s AND d.licence_id = %(licence_id)s
 """
@@ -134,6 +134,18 @@ def release_all(database: Database, tenant_id: UUID, licence_id: UUID) -> None:
            SET state = 'released', seat_free_at = NULL
          WHERE tenant_id = %(tenant_id)s AND licence_id = %(licence_id)s
            AND state IN ('seated', 'lapsed')
+        """,
+        {"tenant_id": tenant_id, "licence_id": licence_id},
+    )
+
+
+def forget_names(database: Database, tenant_id: UUID, licence_id: UUID) -> None:
+    """What each device was called; a program that says it at its checks names its own again."""
+    database.execute(
+        """
+        UPDATE permit.devices
+           SET name = NULL
+         WHERE tenant_id = %(tenant_id)s AND licence_id = %(licence_id)s AND name IS NOT NULL
         """,
         {"tenant_id": tenant_id, "licence_id": licence_id},
     )

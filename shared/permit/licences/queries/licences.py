@@ -325,6 +325,7 @@ def set_renewed(
               JOIN permit.policies AS p ON p.tenant_id = held.tenant_id AND p.id = held.policy_id
              CROSS JOIN LATERAL permit.renewed_term(
                    coalesce(held.term_anchor, held.starts_at), held.expires_at,
+                   permit.works_until(held.expires_at, p.grace_interval, p.on_expiry),
                    coalesce(%(duration)s, p.duration)::interval, permit.clock()) AS term
              WHERE held.revoked_at IS NULL AND held.starts_at IS NOT NULL
                AND held.expires_at IS NOT NULL
@@ -393,8 +394,8 @@ def set_terms(
 ) -> Licence | None:
     """All of them, by name. The caller holds the licence's lock and has checked that they fit.
 
-    What the word `term` makes of the licence's end at a move, to a policy of this duration, is
-    permit.moved_term's to say.
+    What the word `term` makes of the licence's end at a move, to a policy of this duration, and
+    what the end is of one that gets its start, is permit.changed_term's to say.
     """
     return database.fetch_one(
         Licence,
@@ -408,8 +409,12 @@ def set_terms(
         + ", ".join("sent." + name for name in _SENT)
         + """
                       FROM jsonb_populate_record(NULL::permit.licences, %(terms)s) AS sent
-                     CROSS JOIN LATERAL permit.moved_term(
-                           %(term)s, old.term_anchor, sent.starts_at, sent.expires_at,
+                      JOIN permit.policies AS was
+                        ON was.tenant_id = old.tenant_id AND was.id = old.policy_id
+                     CROSS JOIN LATERAL permit.changed_term(
+                           %(term)s, old.starts_at IS NULL, old.term_anchor, sent.starts_at,
+                           sent.expires_at,
+                           permit.works_until(old.expires_at, was.grace_interval, was.on_expiry),
                            %(duration)s::interval, permit.clock()) AS term)
              WHERE tenant_id = %(tenant_id)s AND id = %(licence_id)s
             RETURNING *

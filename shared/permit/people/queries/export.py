@@ -112,6 +112,7 @@ EXPORTS: dict[str, LiteralString] = {
                    'id', d.id, 'licence_id', d.licence_id, 'name', d.name,
                    'platform', d.platform, 'version', d.version, 'components', d.components,
                    'state', d.state, 'leased_until', d.leased_until,
+                   'last_seat_ttl', d.last_seat_ttl,
                    'seat_free_at', d.seat_free_at, 'short_leases_until', d.short_leases_until,
                    'seated_at', d.seated_at, 'first_seated_at', d.first_seated_at,
                    'first_seen_at', d.first_seen_at, 'last_seen_at', d.last_seen_at) AS item
