@@ -147,7 +147,7 @@ class Query(Contract):
 class Reasoned(Contract):
     """An optional reason, for the audit log."""
 
-    reason: Annotated[str, bounded(1, 500)] | None = None
+    reason: Annotated[str, bounded(1, 500), Composed()] | None = None
     """Why, for the audit log. Null: no reason is kept."""
 
 

@@ -116,6 +116,8 @@ def fold_emails(database: Database) -> list[ShutOutUser]:
             """
             SELECT tenant_id, user_id, email
               FROM permit.list_emails_to_fold(%(at_most)s)
+                   WITH ORDINALITY AS listed (tenant_id, user_id, email, place)
+             ORDER BY place
             """,
             {"at_most": _BATCH},
         )

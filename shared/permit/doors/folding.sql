@@ -101,14 +101,15 @@ RETURNS TABLE (tenant_id uuid, user_id uuid)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, permit, pg_temp AS $$
 DECLARE
     v_user   permit.users;
+    v_stored text;
     v_folded text;
 BEGIN
     PERFORM FROM permit.email_folding FOR UPDATE;
     IF NOT FOUND THEN
         RETURN;
     END IF;
-    FOR tenant_id, user_id, v_folded IN
-        SELECT (e ->> 'tenant_id')::uuid, (e ->> 'user_id')::uuid, e ->> 'folded'
+    FOR tenant_id, user_id, v_stored, v_folded IN
+        SELECT (e ->> 'tenant_id')::uuid, (e ->> 'user_id')::uuid, e ->> 'email', e ->> 'folded'
           FROM jsonb_array_elements(p_emails) WITH ORDINALITY AS listed (e, place)
          ORDER BY place
     LOOP
@@ -116,7 +117,7 @@ BEGIN
           FROM permit.users AS u
          WHERE u.tenant_id = keep_folded_emails.tenant_id AND u.id = user_id
            FOR NO KEY UPDATE;
-        IF FOUND AND v_user.email <> v_folded THEN
+        IF v_user.email = v_stored AND v_folded <> v_stored THEN
             BEGIN
                 PERFORM permit.renew_account(tenant_id, user_id, v_folded, v_user.password_hash);
             EXCEPTION WHEN unique_violation THEN
@@ -125,8 +126,8 @@ BEGIN
         END IF;
     END LOOP;
     UPDATE permit.email_folding
-       SET after_created_at = coalesce(v_user.created_at, after_created_at),
-           after_user = keep_folded_emails.user_id;
+       SET after_created_at = v_user.created_at, after_user = v_user.id
+     WHERE v_user.id IS NOT NULL;  -- else they are listed again, without those who have gone
 END
 $$;
 GRANT EXECUTE ON FUNCTION permit.keep_folded_emails(jsonb) TO permit_sweep;

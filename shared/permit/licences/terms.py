@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from permit.contracts import (
     Answer,
+    Composed,
     Contract,
     Email,
     Entitlement,
@@ -97,7 +98,7 @@ Meters = Annotated[list[Meter], Items(0, 50), AfterValidator(_distinct)]
 
 
 Metadata = Annotated[StorableObject, AfterValidator(_small), Words(_METADATA_WORDS)]
-Notes = Annotated[str, bounded(0, 10_000)]
+Notes = Annotated[str, bounded(0, 10_000), Composed()]
 
 
 class PolicyTerms(Contract):
