@@ -145,7 +145,7 @@ def test_old_rows_are_read_and_mended(vendor: Vendor, with_old_metadata: list[st
 @pytest.mark.parametrize("character", GROWING.values(), ids=GROWING)
 def test_the_largest_that_can_be_stored_is_answered(vendor: Vendor, character: str) -> None:
     """Each text as long as it may be: by itself, in lists, in a check, in the export."""
-    name, deployment = character * 200, vendor.deployment
+    name, deployment = "x" + character * 199, vendor.deployment
     policy = vendor.policy(
         name=name, entitlements=entitlements(character), max_devices=100, meters=meters("p")
     )

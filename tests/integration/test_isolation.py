@@ -9,7 +9,7 @@ import pytest
 from tests.support.deployment import Deployment, Vendor, connected
 
 WITHOUT_TENANT = {"login_throttle", "acting_secret", "schema_migrations", "schema_doors"}
-WITHOUT_TENANT |= {"holder_folding"}
+WITHOUT_TENANT |= {"holder_folding", "email_folding"}
 
 
 def tables(deployment: Deployment) -> list[str]:
