@@ -9,6 +9,7 @@ import pytest
 from permit.people.callers import EVENTS, OPERATOR_EVENTS
 from tests.support.authenticator import code
 from tests.support.deployment import Deployment, Vendor, connected
+from tests.support.plans import plans_of
 from tests.support.refusals import assert_refused
 
 EMAIL = "ada@example.com"
@@ -292,19 +293,7 @@ def test_the_events_of_a_licence_come_from_two_indexes(
         vendor.tenant_id,
     )
     deployment.sql("ANALYZE permit.audit_events")
-    database = deployment.environment("team").database
-    fetch_all, plans = database.fetch_all, []
-
-    def explain(row_type: type[Any], statement: str, parameters: Any) -> list[Any]:
-        plans.append(
-            database._run(
-                lambda c: c.execute("EXPLAIN " + statement, parameters).fetchall(),
-                is_repeatable=False,
-            )
-        )
-        return fetch_all(row_type, statement, parameters)
-
-    monkeypatch.setattr(database, "fetch_all", explain)
+    plans = plans_of(deployment, monkeypatch, "team")
     events(vendor, subject=vendor.product_id)
 
     assert "audit_events_subject" in str(plans)

@@ -13,6 +13,7 @@ from permit.licences import licences
 from permit.licences.rows import Licence
 from permit.licences.terms import LicenceRequest
 from tests.support.deployment import Deployment, Vendor
+from tests.support.plans import plans_of
 from tests.support.racing import acting, held_up, race
 from tests.support.refusals import assert_refused
 
@@ -653,19 +654,7 @@ def test_a_holder_is_found_by_an_index(
         vendor.policy(),
     )
     deployment.sql("ANALYZE permit.licences")
-    database = deployment.environment("licences").database
-    fetch_all, plans = database.fetch_all, []
-
-    def explain(row_type: type[Any], statement: str, parameters: Any) -> list[Any]:
-        plans.append(
-            database._run(
-                lambda c: c.execute("EXPLAIN " + statement, parameters).fetchall(),
-                is_repeatable=False,
-            )
-        )
-        return fetch_all(row_type, statement, parameters)
-
-    monkeypatch.setattr(database, "fetch_all", explain)
+    plans = plans_of(deployment, monkeypatch, "licences")
 
     vendor.call("GET", "/v1/licences", query={"holder": "777@"})
 
