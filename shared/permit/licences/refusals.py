@@ -4,17 +4,14 @@ from datetime import datetime
 
 from pydantic_core import to_jsonable_python
 
+from permit.check.verdicts import MISTYPED, NOT_FOUND
 from permit.errors import Conflict, NotFound
 
 
 def unknown_key(*, mistyped: bool) -> NotFound:
     """No licence has the key, or has had it."""
     refusal = NotFound()
-    refusal.detail = (
-        "The key is mistyped: no licence key reads like this."
-        if mistyped
-        else "No licence has this key."
-    )
+    refusal.detail = (MISTYPED if mistyped else NOT_FOUND).detail
     refusal.members = {"mistyped": mistyped}
     return refusal
 
