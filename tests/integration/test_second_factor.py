@@ -8,6 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from permit.people.queries import sign_in
+from permit.people.throttles import Success
 from permit.security import second_factor
 from permit.security.access_tokens import AccessClaims
 from tests.support.authenticator import code
@@ -113,8 +114,7 @@ def test_a_code_raced_is_accepted_once(
                 totp_step=step,
                 recovery_hash=b"",
                 token_hash=bytes([n]) * 32,
-                places=[],
-                others=[],
+                success=Success(places=[], others=[]),
                 request={},
             )
             for n in range(8)

@@ -99,11 +99,10 @@ def log_in(
         admission,
         new_password_hash=new_hash,
         token_hash=refresh_tokens.digest(refresh_token),
-        places=[
-            attempt.place,
+        success=attempt.success(
             Attempt.at(throttle_key, str(claims.sub), asked.address).place,
-        ],
-        others=attempt.others(is_known_place=admission.is_known_place),
+            is_known_place=admission.is_known_place,
+        ),
         request=asked.facts(),
     )
     if session_id is None:
@@ -140,11 +139,10 @@ def complete(
         totp_step=_totp_step(secrets.master_keys, claims, admission, code, now),
         recovery_hash=second_factor.recovery_digest(code),
         token_hash=refresh_tokens.digest(refresh_token),
-        places=[
-            attempt.place,
+        success=attempt.success(
             Attempt.at(throttle_key, admission.email, asked.address).place,
-        ],
-        others=attempt.others(is_known_place=admission.is_known_place),
+            is_known_place=admission.is_known_place,
+        ),
         request=asked.facts(),
     )
     if session_id is None:
@@ -193,8 +191,7 @@ def elevate(
         if matches and has_factor and code is not None
         else None,
         recovery_hash=second_factor.recovery_digest(code) if code is not None else None,
-        places=[attempt.place],
-        others=attempt.others(is_known_place=admission.is_known_place),
+        success=attempt.success(is_known_place=admission.is_known_place),
         request=asked.facts(),
     )
     if not is_proven:

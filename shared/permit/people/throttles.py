@@ -26,6 +26,19 @@ SECOND_STEP = Throttle(free_attempts=10, delay_cap=900)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Success:
+    """What becomes of the counts of an attempt that was no guess."""
+
+    places: Sequence[bytes]
+    """Known from now on, and their attempts forgotten."""
+    others: Sequence[bytes]
+    """Where it is taken back."""
+
+    def parameters(self) -> dict[str, Any]:
+        return {"places": list(self.places), "others": list(self.others)}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Attempt:
     """What a sign-in, or a proof of self, is counted against."""
 
@@ -68,3 +81,8 @@ class Attempt:
     def others(self, *, is_known_place: bool) -> Sequence[bytes]:
         """What else it was counted against, to be taken back if it was none of a guesser."""
         return [] if is_known_place else [self.counts.account, self.counts.address]
+
+    def success(self, *also: bytes, is_known_place: bool) -> Success:
+        """`also` are further places that have shown themselves to be the account's."""
+        others = self.others(is_known_place=is_known_place)
+        return Success(places=[self.place, *also], others=others)

@@ -13,7 +13,7 @@ from permit.people.rows import (
     RenewedSession,
     SecondFactorAdmission,
 )
-from permit.people.throttles import Attempt
+from permit.people.throttles import Attempt, Success
 from permit.security.access_tokens import AccessClaims
 
 
@@ -65,8 +65,7 @@ def open_session(
     *,
     new_password_hash: str | None,
     token_hash: bytes,
-    places: Sequence[bytes],
-    others: Sequence[bytes],
+    success: Success,
     request: dict[str, Any],
 ) -> UUID | None:
     """The session's id; None if the user was changed since they were admitted."""
@@ -83,8 +82,7 @@ def open_session(
             "old_hash": admission.password_hash,
             "new_hash": new_password_hash,
             "token_hash": token_hash,
-            "places": list(places),
-            "others": list(others),
+            **success.parameters(),
             "request": Jsonb(request),
         },
     )
@@ -97,8 +95,7 @@ def open_verified_session(
     totp_step: int | None,
     recovery_hash: bytes,
     token_hash: bytes,
-    places: Sequence[bytes],
-    others: Sequence[bytes],
+    success: Success,
     request: dict[str, Any],
 ) -> UUID | None:
     """The session's id; None by a code that has served. No step: by a recovery code."""
@@ -115,8 +112,7 @@ def open_verified_session(
             "totp_step": totp_step,
             "recovery_hash": recovery_hash,
             "token_hash": token_hash,
-            "places": list(places),
-            "others": list(others),
+            **success.parameters(),
             "request": Jsonb(request),
         },
     )
@@ -154,8 +150,7 @@ def prove_self(
     matches: bool,
     totp_step: int | None,
     recovery_hash: bytes | None,
-    places: Sequence[bytes],
-    others: Sequence[bytes],
+    success: Success,
     request: dict[str, Any],
 ) -> bool:
     """Whether the proof holds: the password matches, and the code is good and had not served."""
@@ -173,8 +168,7 @@ def prove_self(
             "matches": matches,
             "totp_step": totp_step,
             "recovery_hash": recovery_hash,
-            "places": list(places),
-            "others": list(others),
+            **success.parameters(),
             "request": Jsonb(request),
         },
     )
